@@ -1,0 +1,26 @@
+"""Draws trees and bushes: shared pictures, scaled to their distance."""
+
+from edu_lib.roads.canvas import Canvas
+from edu_lib.roads.labels import VEGETATION
+from edu_lib.roads.textures import bank
+from edu_lib.roads.things import Plant
+from edu_lib.roads.weather import Light
+
+
+def draw_plant(canvas: Canvas, plant: Plant, x: float, z: float, slope: float, light: Light) -> None:
+    """Draws one plant whose foot stands at (x, z). The lit side turns to the sun."""
+    if z < 1.5:
+        return
+    size = canvas.focal * plant.height / z
+    column, row = canvas.point(x, 0.0, z)
+    if size < 2 or column + size / 2 < 0 or column - size / 2 > canvas.size[0]:
+        return
+    pictures = bank().plants[plant.kind]
+    levels = pictures[plant.variant % len(pictures)]
+    # The pictures are lit from the left: turn them around when the sun stands on the right.
+    flip = light.sun[0] > 0 if light.casts_shadows else plant.variant % 2 == 1
+    # Looking towards the sun shows the dark side of the leaves.
+    against = 0.14 * light.sun[1] if light.casts_shadows else 0.0
+    canvas.begin(VEGETATION, z, owner=plant)
+    tone = plant.tone * (1.05 - against)
+    canvas.sprite(levels, column - size / 2, row - size * 0.98, size, size, tone, flip)

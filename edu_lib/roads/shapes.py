@@ -1,0 +1,328 @@
+"""The shapes of vehicles: a profile along the length, with a width at each of its points."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+Row = tuple[float, float, float, str]
+CIRCLE = [(np.cos(k * np.pi / 6), np.sin(k * np.pi / 6)) for k in range(12)]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes in metres. profile: from the rear bumper over the roof to the front bumper, rows of
+    (metres from the rear, height, share of the half width, material up to the next row).
+    windows: side windows as (rear bottom, front bottom, front top, rear top) from the rear.
+    """
+
+    length: float
+    width: float
+    profile: tuple[Row, ...]
+    windows: tuple[tuple[float, float, float, float], ...]
+    window_heights: tuple[float, float]
+    tail: tuple[float, float, float, float]  # bottom, top, inner and outer share
+    head: tuple[float, float, float, float]
+    wheels: tuple[float, float]
+    radius: float = 0.32
+
+    @property
+    def height(self) -> float:
+        return max(row[1] for row in self.profile)
+
+
+_HATCHBACK = Shape(
+    length=4.1,
+    width=1.78,
+    profile=(
+        (0.14, 0.20, 0.84, "dark"),
+        (0.03, 0.32, 0.95, "trim"),
+        (0.00, 0.52, 0.99, "body"),
+        (0.02, 0.76, 1.00, "body"),
+        (0.10, 0.95, 0.95, "glass"),
+        (0.46, 1.36, 0.75, "body"),
+        (0.56, 1.44, 0.68, "roof"),
+        (1.20, 1.49, 0.64, "roof"),
+        (2.00, 1.46, 0.65, "body"),
+        (2.14, 1.41, 0.70, "glass"),
+        (2.98, 0.98, 0.90, "roof"),
+        (3.72, 0.84, 0.93, "body"),
+        (4.00, 0.70, 0.96, "body"),
+        (4.10, 0.50, 0.96, "trim"),
+        (4.06, 0.30, 0.93, "dark"),
+        (3.96, 0.20, 0.84, "dark"),
+    ),
+    windows=((0.50, 1.52, 1.50, 0.74), (1.60, 2.78, 2.12, 1.58)),
+    window_heights=(0.97, 1.37),
+    tail=(0.66, 0.90, 0.66, 0.97),
+    head=(0.58, 0.74, 0.58, 0.92),
+    wheels=(0.72, 3.32),
+)
+_SEDAN = Shape(
+    length=4.6,
+    width=1.82,
+    profile=(
+        (0.14, 0.20, 0.84, "dark"),
+        (0.03, 0.32, 0.95, "trim"),
+        (0.00, 0.54, 0.98, "body"),
+        (0.03, 0.80, 0.99, "body"),
+        (0.10, 0.98, 0.93, "roof"),
+        (0.66, 1.02, 0.90, "glass"),
+        (1.28, 1.36, 0.72, "body"),
+        (1.42, 1.41, 0.66, "roof"),
+        (1.90, 1.44, 0.64, "roof"),
+        (2.40, 1.42, 0.65, "body"),
+        (2.56, 1.37, 0.70, "glass"),
+        (3.36, 0.98, 0.90, "roof"),
+        (4.20, 0.84, 0.93, "body"),
+        (4.50, 0.70, 0.96, "body"),
+        (4.60, 0.50, 0.96, "trim"),
+        (4.56, 0.30, 0.93, "dark"),
+        (4.46, 0.20, 0.84, "dark"),
+    ),
+    windows=((0.98, 1.94, 1.92, 1.40), (2.02, 3.16, 2.52, 2.00)),
+    window_heights=(0.98, 1.34),
+    tail=(0.66, 0.86, 0.60, 0.97),
+    head=(0.58, 0.73, 0.56, 0.92),
+    wheels=(0.84, 3.72),
+)
+_SUV = Shape(
+    length=4.5,
+    width=1.88,
+    profile=(
+        (0.12, 0.26, 0.86, "dark"),
+        (0.03, 0.40, 0.95, "trim"),
+        (0.00, 0.66, 0.99, "body"),
+        (0.01, 0.94, 1.00, "body"),
+        (0.05, 1.10, 0.96, "glass"),
+        (0.34, 1.58, 0.80, "body"),
+        (0.42, 1.66, 0.73, "roof"),
+        (1.20, 1.71, 0.69, "roof"),
+        (2.30, 1.68, 0.70, "body"),
+        (2.46, 1.62, 0.75, "glass"),
+        (3.20, 1.14, 0.92, "roof"),
+        (4.10, 1.02, 0.94, "body"),
+        (4.42, 0.86, 0.97, "body"),
+        (4.50, 0.60, 0.97, "trim"),
+        (4.46, 0.36, 0.94, "dark"),
+        (4.36, 0.26, 0.86, "dark"),
+    ),
+    windows=((0.40, 1.62, 1.60, 0.56), (1.70, 3.02, 2.42, 1.68)),
+    window_heights=(1.13, 1.56),
+    tail=(0.76, 1.06, 0.72, 0.98),
+    head=(0.72, 0.90, 0.58, 0.92),
+    wheels=(0.80, 3.62),
+    radius=0.36,
+)
+_VAN = Shape(
+    length=5.2,
+    width=1.98,
+    profile=(
+        (0.08, 0.28, 0.92, "dark"),
+        (0.00, 0.42, 0.98, "trim"),
+        (0.00, 0.62, 1.00, "body"),
+        (0.02, 1.24, 1.00, "glass"),
+        (0.10, 1.86, 0.93, "body"),
+        (0.16, 2.10, 0.87, "roof"),
+        (0.40, 2.20, 0.80, "roof"),
+        (3.40, 2.18, 0.80, "body"),
+        (3.62, 2.06, 0.85, "glass"),
+        (4.50, 1.28, 0.94, "roof"),
+        (5.02, 1.06, 0.95, "body"),
+        (5.20, 0.66, 0.97, "trim"),
+        (5.16, 0.40, 0.95, "dark"),
+        (5.06, 0.28, 0.90, "dark"),
+    ),
+    windows=((3.00, 4.22, 3.62, 3.00),),
+    window_heights=(1.30, 1.90),
+    tail=(0.80, 1.20, 0.82, 0.99),
+    head=(0.78, 1.00, 0.62, 0.93),
+    wheels=(0.95, 4.20),
+    radius=0.35,
+)
+_TRUCK = Shape(
+    length=8.4,
+    width=2.46,
+    profile=(
+        (0.10, 0.45, 0.94, "dark"),
+        (0.00, 0.62, 0.98, "trim"),
+        (0.00, 0.92, 1.00, "box"),
+        (0.00, 3.26, 1.00, "box"),
+        (6.30, 3.26, 1.00, "box"),
+        (6.32, 2.75, 0.96, "roof"),
+        (7.80, 2.70, 0.93, "body"),
+        (8.05, 2.50, 0.95, "glass"),
+        (8.34, 1.60, 0.97, "body"),
+        (8.40, 0.70, 0.97, "trim"),
+        (8.34, 0.40, 0.94, "dark"),
+    ),
+    windows=((6.95, 8.16, 7.98, 6.95),),
+    window_heights=(1.62, 2.35),
+    tail=(0.66, 0.84, 0.74, 0.95),
+    head=(0.72, 0.92, 0.68, 0.92),
+    wheels=(1.70, 7.30),
+    radius=0.47,
+)
+_BUS = Shape(
+    length=10.5,
+    width=2.5,
+    profile=(
+        (0.10, 0.34, 0.93, "dark"),
+        (0.02, 0.50, 0.98, "trim"),
+        (0.00, 0.80, 1.00, "body"),
+        (0.02, 1.70, 1.00, "glass"),
+        (0.08, 2.60, 0.96, "body"),
+        (0.20, 2.90, 0.92, "roof"),
+        (0.50, 3.00, 0.86, "roof"),
+        (10.20, 3.00, 0.86, "body"),
+        (10.36, 2.60, 0.95, "glass"),
+        (10.48, 1.20, 0.99, "body"),
+        (10.50, 0.60, 0.98, "trim"),
+        (10.44, 0.34, 0.93, "dark"),
+    ),
+    windows=tuple((k + 0.06, k + 1.42, k + 1.42, k + 0.06) for k in (0.5, 2.0, 3.5, 5.0, 6.5, 8.0)),
+    window_heights=(1.35, 2.45),
+    tail=(0.95, 1.30, 0.84, 0.98),
+    head=(0.66, 0.86, 0.70, 0.94),
+    wheels=(2.6, 7.9),
+    radius=0.47,
+)
+SHAPES = {
+    "hatchback": _HATCHBACK,
+    "sedan": _SEDAN,
+    "suv": _SUV,
+    "van": _VAN,
+    "truck": _TRUCK,
+    "bus": _BUS,
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Corners first, ..., last - 1 of a mesh. face: "end", "left", "right" or "top"."""
+
+    first: int
+    last: int
+    material: str
+    face: str
+    shade: float
+    detail: bool  # left out far away
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """corners: [V, 3], metres from the rear, share of the half width, height.
+
+    triples: [P, 3], three corners of each part, anticlockwise when seen from outside.
+    """
+
+    corners: np.ndarray
+    parts: tuple[Part, ...]
+    triples: np.ndarray
+
+
+class _Builder:
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        self.corners: list[tuple[float, float, float]] = []
+        self.parts: list[Part] = []
+        self.triples: list[tuple[int, int, int]] = []
+
+    def add(self, corners, material, face, shade=1.0, detail=False, triple=(0, 1, 2)) -> None:
+        first = len(self.corners)
+        self.corners += corners
+        self.parts.append(Part(first, first + len(corners), material, face, shade, detail))
+        self.triples.append(tuple(first + index for index in triple))
+
+    def side_share(self, height: float) -> float:
+        """Share of the half width at a height, on the way from the shoulder to the roof."""
+        rows = sorted((row[1], row[2]) for row in self.shape.profile)
+        return float(np.interp(height, [row[0] for row in rows], [row[1] for row in rows]))
+
+    def sides(self, side: int) -> None:
+        """One side: panel, windows, wheels. side +1 is the right one."""
+        shape, face = self.shape, "right" if side > 0 else "left"
+        panel = [(a, side * share, y) for a, y, share, _ in shape.profile]
+        count = len(panel)
+        triple = (0, count // 2, count - 1)
+        order = triple if side < 0 else triple[::-1]
+        material = "box" if any(row[3] == "box" for row in shape.profile) else "body"
+        self.add(panel, material, face, 1.0, triple=order)
+        sill = [(0.15, 0.30), (0.05, 0.52), (shape.length - 0.05, 0.52), (shape.length - 0.1, 0.30)]
+        if material == "body":
+            corners = [(a, side, y) for a, y in sill]
+            self.add(corners, "body", face, 0.72, True, (0, 1, 2) if side < 0 else (2, 1, 0))
+        low, high = shape.window_heights
+        for rear, front, front_top, rear_top in shape.windows:
+            bottom, top = side * self.side_share(low), side * self.side_share(high)
+            corners = [(rear, bottom, low), (front, bottom, low)]
+            corners += [(front_top, top, high), (rear_top, top, high)]
+            self.add(corners, "glass", face, 1.0, triple=(0, 3, 2) if side < 0 else (2, 3, 0))
+        for wheel in shape.wheels:
+            for scale, material in ((1.22, "arch"), (1.0, "tyre"), (0.62, "rim")):
+                radius = shape.radius * scale
+                ring = [(wheel + radius * c, side, shape.radius + radius * s) for c, s in CIRCLE]
+                if material == "arch":
+                    ring = [(a, b, max(y, 0.16)) for a, b, y in ring]
+                order = (0, 8, 4) if side < 0 else (0, 4, 8)
+                self.add(ring, material, face, 1.0, material != "tyre", order)
+
+    def strips(self) -> None:
+        """The skin between the two sides, from the rear bumper over the roof to the front."""
+        profile = self.shape.profile
+        for (a0, y0, w0, material), (a1, y1, w1, _) in zip(profile, profile[1:], strict=False):
+            rise = (a1 - a0) / max(np.hypot(a1 - a0, y1 - y0), 1e-6)
+            corners = [(a0, w0, y0), (a0, -w0, y0), (a1, -w1, y1), (a1, w1, y1)]
+            face = "top" if material == "roof" else "end"
+            self.add(corners, material, face, 0.92 + 0.2 * rise, triple=(0, 2, 1))
+            if material == "glass":
+                self.glint(a0, y0, w0, a1, y1, w1)
+
+    def glint(self, a0, y0, w0, a1, y1, w1) -> None:
+        """The sky's reflection: the upper part of a window, cut slantwise."""
+        if y1 < y0:
+            a0, y0, w0, a1, y1, w1 = a1, y1, w1, a0, y0, w0
+        spots = [(0.35, 0.85), (0.55, -0.2), (0.94, -0.5), (0.94, 0.9)]
+        corners = [
+            (a0 + (a1 - a0) * up, across * (w0 + (w1 - w0) * up), y0 + (y1 - y0) * up)
+            for up, across in spots
+        ]
+        rear = a0 < self.shape.length / 2
+        self.add(corners, "glint", "end", 1.0, True, (0, 2, 1) if rear else (1, 2, 0))
+
+    def ends(self) -> None:
+        """Lamps and number plates, and the tyres under the bumpers."""
+        shape = self.shape
+        for at, lamps, material in ((-0.01, shape.tail, "tail"), (shape.length + 0.01, shape.head, "head")):
+            rear = at < 0
+            bottom, top, inner, outer = lamps
+            order = (0, 2, 1) if rear else (1, 2, 0)
+            for side in (-1, 1):
+                low, high = sorted((side * inner, side * outer))
+                corners = [(at, high, bottom), (at, low, bottom), (at, low, top), (at, high, top)]
+                self.add(corners, material, "end", triple=order)
+            middle = shape.profile[2][1] - 0.02
+            plate = [(at, 0.27, middle), (at, -0.27, middle), (at, -0.27, middle + 0.12)]
+            plate.append((at, 0.27, middle + 0.12))
+            self.add(plate, "plate", "end", detail=True, triple=order)
+
+    def tyres(self) -> None:
+        shape = self.shape
+        for at, rear in ((shape.wheels[0] - shape.radius, True), (shape.wheels[1] + shape.radius, False)):
+            for side in (-1, 1):
+                low, high = sorted((side * 0.7, side * 0.97))
+                corners = [(at, high, 0.0), (at, low, 0.0), (at, low, 0.45), (at, high, 0.45)]
+                self.add(corners, "tyre", "end", triple=(0, 2, 1) if rear else (1, 2, 0))
+
+
+@lru_cache(maxsize=None)
+def mesh(kind: str) -> Mesh:
+    """The mesh of one kind of vehicle."""
+    builder = _Builder(SHAPES[kind])
+    builder.tyres()
+    builder.sides(-1)
+    builder.sides(1)
+    builder.strips()
+    builder.ends()
+    corners = np.array(builder.corners, np.float64)
+    return Mesh(corners, tuple(builder.parts), np.array(builder.triples))

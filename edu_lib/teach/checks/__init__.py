@@ -1,0 +1,25 @@
+"""Checks of the exercises: `check("ch01.output_size", output_size)` in a check cell."""
+
+from edu_lib.teach.checks import ch00, ch01, ch02
+from edu_lib.teach.checks.checker import (
+    CheckFailed,
+    Report,
+    check,
+    exercise,
+    exercise_keys,
+    grade,
+    points,
+)
+
+__all__ = [
+    "CheckFailed",
+    "Report",
+    "ch00",
+    "ch01",
+    "ch02",
+    "check",
+    "exercise",
+    "exercise_keys",
+    "grade",
+    "points",
+]

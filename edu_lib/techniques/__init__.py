@@ -1,0 +1,1 @@
+"""One technique a module, each a function: model in, new model out."""

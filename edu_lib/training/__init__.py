@@ -1,0 +1,8 @@
+"""Training and evaluation on tensors in memory. Taught in chapter 02."""
+
+from edu_lib.training.augment import random_affine, random_shift
+from edu_lib.training.evaluate import Evaluation, evaluate
+from edu_lib.training.fit import fit
+from edu_lib.training.history import History
+
+__all__ = ["Evaluation", "History", "evaluate", "fit", "random_affine", "random_shift"]

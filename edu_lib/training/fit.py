@@ -1,0 +1,103 @@
+"""Training a network on tensors in memory. Taught in chapter 02."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edu_lib.training.distributed import pick_device
+from edu_lib.training.history import History
+from edu_lib.training.run import Run
+from edu_lib.training.schedule import interrupt_between_steps
+
+
+def fit(
+    model: nn.Module,
+    X: Tensor,
+    y: Tensor,
+    *,
+    num_epochs: int,
+    batch_size: int = 128,
+    lr: float = 2e-3,
+    weight_decay: float = 1e-2,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
+    warmup: float = 0.2,
+    label_smoothing: float = 0.0,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    validation: tuple[Tensor, Tensor] | None = None,
+    stop: Callable[[History], bool] | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    precision: torch.dtype = torch.float32,
+    channels_last: bool = False,
+    checkpoint: Path | str | None = None,
+    progress: bool = True,
+) -> History:
+    """Train `model` in place on images X [N, C, H, W] with labels y [N], one cycle of `lr`.
+
+    optimizer: called with (parameters, lr=, weight_decay=). warmup: share of the steps in which
+    the learning rate rises; then it falls to 0. loss: (logits, y) -> scalar; by default the
+    cross-entropy with `label_smoothing`. augment: batch -> batch of the same shape. validation:
+    (X, y), read after each epoch. stop: asked after each epoch, True ends the training. device: by
+    default an accelerator where there is one. precision: torch.bfloat16 computes in bfloat16 and
+    keeps the weights in float32. checkpoint: a file; the state is saved there after each epoch and
+    on an interrupt, and the same call goes on from it exactly.
+    Under `torchrun` each process takes its share of every batch.
+
+    Returns the History; the model is left in evaluation mode. Raises ValueError on bad arguments or
+    another training's checkpoint, and KeyboardInterrupt, after saving, on an interrupt.
+    """
+    if len(X) != len(y) or len(y) == 0:
+        raise ValueError(f"X and y must have the same length above 0, got {len(X)} and {len(y)}")
+    if num_epochs < 1 or batch_size < 1 or not lr > 0:
+        raise ValueError(
+            "num_epochs and batch_size must be at least 1 and lr above 0, "
+            f"got {num_epochs}, {batch_size} and {lr}"
+        )
+    device = pick_device(device)
+    model.to(device, memory_format=_memory_format(channels_last))
+    settings = {
+        "model": type(model).__name__,
+        "num_images": len(X),
+        "num_epochs": num_epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "warmup": warmup,
+        "label_smoothing": label_smoothing,
+        "seed": seed,
+        "precision": str(precision),
+    }
+    run = Run(
+        model=model,
+        optimizer=optimizer(model.parameters(), lr=lr, weight_decay=weight_decay),
+        loss=loss or cross_entropy(label_smoothing),
+        augment=augment,
+        device=device,
+        precision=precision,
+        settings=settings,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+    )
+    X = X.to(device).contiguous(memory_format=_memory_format(channels_last))
+    with torch.random.fork_rng(), interrupt_between_steps() as interrupted:
+        torch.manual_seed(seed + run.rank)
+        run.restore()
+        run.train(X, y.to(device), validation, stop, interrupted, progress)
+    model.eval()
+    return run.history
+
+
+def cross_entropy(label_smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss (logits [N, K], labels [N]) -> mean cross-entropy, computed in float32.
+
+    label_smoothing: the share of the target that is spread over all classes.
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+    """
+    return lambda logits, y: F.cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
+
+
+def _memory_format(channels_last: bool) -> torch.memory_format:
+    return torch.channels_last if channels_last else torch.contiguous_format

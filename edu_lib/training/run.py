@@ -1,0 +1,141 @@
+"""One training: the model, its optimizer, and how far it is. The loop that `fit` starts."""
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from edu_lib.training import distributed
+from edu_lib.training.checkpoint import load_checkpoint, save_checkpoint
+from edu_lib.training.evaluate import evaluate
+from edu_lib.training.history import Epoch, History
+from edu_lib.training.schedule import one_cycle
+
+
+@dataclass
+class Run:
+    """State of a training. `settings` holds what a checkpoint must share to be gone on from."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Tensor, Tensor], Tensor]
+    augment: Callable[[Tensor], Tensor] | None
+    device: torch.device
+    precision: torch.dtype
+    settings: dict
+    checkpoint: Path | None
+    history: History = field(default_factory=History)
+    batch: int = 0
+    loss_sum: float | Tensor = 0.0
+    seconds: float = 0.0
+
+    def __post_init__(self):
+        self.rank, self.world_size = distributed.join(self.device)
+        self.parallel = distributed.data_parallel(self.model, self.world_size)
+        self.num_epochs = self.settings["num_epochs"]
+        self.num_batches = math.ceil(self.settings["num_images"] / self.settings["batch_size"])
+
+    def restore(self) -> None:
+        """Go on from the checkpoint, if it is there."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        progress, self.history = load_checkpoint(
+            self.checkpoint, self.model, self.optimizer, self.settings
+        )
+        self.batch, self.loss_sum = progress["batch"], progress["loss_sum"]
+        self.seconds = progress["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint, if one is wanted; under torchrun process 0 writes it."""
+        if self.checkpoint is None or self.rank != 0:
+            return
+        progress = {
+            "batch": self.batch,
+            "loss_sum": float(self.loss_sum),
+            "seconds": self.seconds,
+        }
+        save_checkpoint(
+            self.checkpoint, self.model, self.optimizer, progress, self.history, self.settings
+        )
+
+    def train(
+        self,
+        X: Tensor,
+        y: Tensor,
+        validation: tuple[Tensor, Tensor] | None,
+        stop: Callable[[History], bool] | None,
+        interrupted: threading.Event,
+        show_progress: bool,
+    ) -> None:
+        """Train until the last epoch, until `stop` says so, or until an interrupt."""
+        bar = tqdm(
+            total=self.num_epochs * self.num_batches,
+            initial=len(self.history.epochs) * self.num_batches + self.batch,
+            disable=not show_progress or self.rank != 0,
+            file=sys.stdout,
+            mininterval=0.5,
+            unit="batch",
+            ncols=90,
+        )
+        with bar:
+            while len(self.history.epochs) < self.num_epochs and not self.history.stopped_early:
+                self.train_epoch(X, y, bar, interrupted)
+                self.end_epoch(validation, stop, bar)
+                self.save()
+
+    def train_epoch(self, X: Tensor, y: Tensor, bar: tqdm, interrupted: threading.Event) -> None:
+        epoch = len(self.history.epochs)
+        # the order depends on the seed and the epoch alone, so a resumed epoch finds it again
+        generator = torch.Generator().manual_seed(self.settings["seed"] * 100_003 + epoch)
+        order = torch.randperm(len(X), generator=generator).to(self.device)
+        batches = order.split(self.settings["batch_size"])
+        self.model.train()
+        for number in range(self.batch, self.num_batches):
+            start = time.perf_counter()
+            self.train_step(X, y, batches[number], epoch * self.num_batches + number)
+            self.seconds += time.perf_counter() - start
+            self.batch = number + 1
+            bar.update()
+            if interrupted.is_set():
+                self.save()
+                raise KeyboardInterrupt("the training was interrupted between two steps")
+
+    def train_step(self, X: Tensor, y: Tensor, indices: Tensor, step: int) -> None:
+        indices, weight = distributed.share_of(indices, self.rank, self.world_size)
+        num_steps = self.num_epochs * self.num_batches
+        for group in self.optimizer.param_groups:
+            group["lr"] = one_cycle(step, num_steps, self.settings["lr"], self.settings["warmup"])
+        images = X[indices] if self.augment is None else self.augment(X[indices])
+        reduced = self.precision != torch.float32
+        with torch.autocast(self.device.type, dtype=self.precision, enabled=reduced):
+            logits = self.parallel(images)
+        loss = self.loss(logits, y[indices])
+        self.optimizer.zero_grad(set_to_none=True)
+        (weight * loss).backward()
+        self.optimizer.step()
+        self.loss_sum = self.loss_sum + loss.detach()
+
+    def end_epoch(
+        self,
+        validation: tuple[Tensor, Tensor] | None,
+        stop: Callable[[History], bool] | None,
+        bar: tqdm,
+    ) -> None:
+        train_loss = float(self.loss_sum) / self.num_batches
+        accuracy = None if validation is None else evaluate(self.model, *validation).accuracy
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.history.epochs.append(Epoch(train_loss, lr, self.seconds, accuracy))
+        self.batch, self.loss_sum, self.seconds = 0, 0.0, 0.0
+        shown = f"loss {train_loss:.3f}"
+        if accuracy is not None:
+            shown += f", validation {accuracy:.2f} %"
+        bar.set_postfix_str(shown)
+        wants_stop = stop is not None and stop(self.history)
+        self.history.stopped_early = distributed.agree(wants_stop, self.world_size)

@@ -1,0 +1,44 @@
+"""The A/A study resumes where it was interrupted and states its shares from 0 to 100."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from edu_lib.measure.comparison import LatencyComparison
+
+STUDY = Path(__file__).resolve().parents[1] / "studies" / "timer_control.py"
+
+
+@pytest.fixture
+def study(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = importlib.util.spec_from_file_location("timer_control", STUDY)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_interrupted_run_continues_and_its_result_is_written(study, tmp_path, monkeypatch):
+    ratios = iter([1.0, 1.01, KeyboardInterrupt, 0.98, 1.05])
+
+    def compare_latency(reference, candidate):
+        assert reference is candidate
+        ratio = next(ratios)
+        if ratio is KeyboardInterrupt:
+            raise ratio
+        return LatencyComparison(None, None, ratio, (0.99, 1.02), control_ratio=1.0)
+
+    monkeypatch.setattr(study, "compare_latency", compare_latency)
+    arguments = ["--repeats", "4", "--folder", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    monkeypatch.setattr(sys, "argv", ["timer_control.py", *arguments])
+    with pytest.raises(KeyboardInterrupt):
+        study.main()
+    study.main()
+    found = json.loads((tmp_path / "timer_control.json").read_text(encoding="utf-8"))
+    assert found["ratios"] == [1.0, 1.01, 0.98, 1.05]
+    assert (found["repeats"], found["share_within_3_percent"], found["share_void"]) == (4, 75, 0)
+    assert found["command"] == "python studies/timer_control.py --repeats 4"
+    assert list((tmp_path / "cache").iterdir()) == []

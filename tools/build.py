@@ -1,0 +1,118 @@
+"""Build the chapters: python3 kit.py build [NN ...] [--fresh]
+
+Each notebooks/source/NN_name.py is executed from top to bottom in a fresh kernel and written to
+notebooks/NN_name.ipynb. Built again with nothing changed, the file stays the same byte for byte:
+cells that train or time (tag nbval-ignore-output) then keep the outputs they have, unless --fresh
+is given.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tools.chapters import ROOT, notebook_of, read_source, sources
+
+CELL_SECONDS = 600
+
+# widgets get the ids 000...0, 000...1, and so on, instead of random ones
+STABLE_WIDGETS = """
+import itertools as _itertools, types as _types, comm.base_comm as _base_comm
+_numbers = _itertools.count()
+_base_comm.uuid = _types.SimpleNamespace(
+    uuid4=lambda: _types.SimpleNamespace(hex=f"{next(_numbers):032x}")
+)
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Build the chapters named by their numbers, or all; returns the number that failed."""
+    fresh = "--fresh" in arguments
+    wanted = [word for word in arguments if word != "--fresh"]
+    chosen = [path for path in sources() if not wanted or path.name[:2] in wanted]
+    unknown = set(wanted) - {path.name[:2] for path in chosen}
+    if unknown:
+        print(f"There is no chapter {', '.join(sorted(unknown))} in notebooks/source.")
+        return 2
+    return sum(not build(path, fresh) for path in chosen)
+
+
+def build(source: Path, fresh: bool = False) -> bool:
+    """Execute one source and write its notebook; True if it ran. Prints what it did."""
+    start = time.perf_counter()
+    print(f"{source.stem} ...", end=" ", flush=True)
+    try:
+        notebook = execute(read_source(source))
+    except (CellExecutionError, ValueError) as error:
+        print(f"failed\n{error}")
+        return False
+    target = notebook_of(source)
+    if target.exists() and not fresh:
+        keep_outputs(notebook, nbformat.read(target, 4))
+    changed = write_if_changed(notebook, target)
+    state = "written" if changed else "unchanged"
+    print(f"{state} after {time.perf_counter() - start:.0f} s")
+    return True
+
+
+def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Run all cells in a fresh kernel, its folder notebooks/; keep outputs and widget states."""
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(ROOT / "notebooks")}},
+    )
+    with client.setup_kernel():
+        client.kc.execute(STABLE_WIDGETS, silent=True, store_history=False, reply=True, timeout=60)
+        for position, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, position)
+        client.set_widgets_metadata()
+    notebook.metadata["language_info"] = {"name": "python"}
+    nbformat.validate(notebook)
+    return notebook
+
+
+def keep_outputs(notebook: nbformat.NotebookNode, before: nbformat.NotebookNode) -> None:
+    """If nothing but trained or timed outputs differs from `before`, take those from `before`."""
+    pairs = list(zip(notebook.cells, before.cells, strict=False))
+    same = len(notebook.cells) == len(before.cells) and all(
+        new.id == old.id
+        and new.source == old.source
+        and new.metadata == old.metadata
+        and (is_ignored(new) or new.get("outputs") == old.get("outputs"))
+        for new, old in pairs
+    )
+    if not same:
+        return
+    for new, old in pairs:
+        if is_ignored(new):
+            new["outputs"] = old["outputs"]
+    notebook.metadata = before.metadata
+
+
+def is_ignored(cell: nbformat.NotebookNode) -> bool:
+    """Whether the outputs of this cell may differ from run to run."""
+    return "nbval-ignore-output" in cell.metadata.get("tags", [])
+
+
+def write_if_changed(notebook: nbformat.NotebookNode, target: Path) -> bool:
+    """Write `notebook` in a fixed form, through a temporary name; False if it stood there so."""
+    content = json.loads(nbformat.writes(notebook))
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return False
+    partial = target.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, target)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
