@@ -126,8 +126,10 @@ def test_network_drawing_lists_every_layer():
     assert repr(shown).endswith("input 1@32x32, C1 6@28x28, F6 84.")
     # one sheet for the input, six for C1, one bar for F6
     assert len(shown.figure.axes[0].patches) == 8
+    with_batch = [(name, (1, *shape), note) for name, shape, note in layers]
+    assert plots.draw_network(with_batch, "LeNet-5").alt == shown.alt
     with pytest.raises(ValueError, match="C1: a shape"):
-        plots.draw_network([("C1", (6, 28), "")])
+        plots.draw_network([("C1", (1, 6, 28, 28, 2), "")])
 
 
 def test_training_curve_keeps_digits_out_of_the_compared_text():

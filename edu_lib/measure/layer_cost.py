@@ -78,7 +78,7 @@ class LayerCounter:
     def finish(self) -> list[LayerCost]:
         """All rows in the order of the forward; parameters that no forward used come last."""
         for module in self.names:
-            if _is_layer(module) and any(True for _ in _own_parameters(module)):
+            if _is_layer(module) and next(_own_parameters(module), None) is not None:
                 self._row(module)
         return list(self.rows.values())
 

@@ -14,8 +14,6 @@ from edu_lib.roads.camera import SUPERSAMPLING, Camera
 from edu_lib.roads.labels import SKY
 
 CAPACITY = 255  # numbers that fit in one byte; 0 is "nothing here"
-SOLID = [0] * 128 + [255] * 128
-ANY = [0] + [255] * 255
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Canvas:
             column, row = column / SUPERSAMPLING, row / SUPERSAMPLING
             self.glows.append(Glow(column, row, radius, colour, strength))
 
-    def sprite(self, levels, left, top, width, height, tone, flip) -> None:
+    def sprite(self, levels, left, top, width, height, flip) -> None:
         """Pastes a picture into the rectangle given in painted pixels, cut at the border."""
         x0, y0 = max(0, math.floor(left)), max(0, math.floor(top))
         x1 = min(self.size[0], math.ceil(left + width))
@@ -140,18 +138,21 @@ class Canvas:
         ]
         if flip:
             box[0], box[2] = picture.width - box[2], picture.width - box[0]
-        patch = picture.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
+        patch = picture.resize((x1 - x0, y1 - y0), Image.Resampling.NEAREST, box=box)
         if flip:
             patch = patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        mask = patch.getchannel(3).point(SOLID)
-        ramp = [min(255, int(level * tone)) for level in range(256)]
-        self.image.paste(patch.point(ramp * 3 + [self.number] * 256), (x0, y0), mask)
+        red, green, blue, mask = patch.split()
+        number = Image.new("L", patch.size, self.number)
+        solid = mask.convert("1", dither=Image.Dither.NONE)
+        self.image.paste(Image.merge("CMYK", (red, green, blue, number)), (x0, y0), solid)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """colour float32 [H, W, 3] weighted with the coverage, coverage float32 [H, W] in
         [0, 1], and the number of the thing at each pixel, uint8 [H, W]."""
         colour = np.asarray(self.image.reduce(SUPERSAMPLING))[..., :3].astype(np.float32)
         numbers = self.image.getchannel(3)
-        cover = np.asarray(numbers.point(ANY).reduce(SUPERSAMPLING)).astype(np.float32)
-        cover *= np.float32(1 / 255)
-        return colour, cover, np.asarray(numbers)
+        numbers = np.asarray(numbers)
+        painted = (numbers > 0).view(np.uint8)
+        pairs = painted[::2] + painted[1::2]
+        cover = (pairs[:, ::2] + pairs[:, 1::2]) * np.float32(0.25)
+        return colour, cover, numbers

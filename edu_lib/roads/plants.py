@@ -2,7 +2,7 @@
 
 from edu_lib.roads.canvas import Canvas
 from edu_lib.roads.labels import VEGETATION
-from edu_lib.roads.textures import bank
+from edu_lib.roads.textures import SPRITE_KINDS, plant_pyramid
 from edu_lib.roads.things import Plant
 from edu_lib.roads.weather import Light
 
@@ -15,12 +15,8 @@ def draw_plant(canvas: Canvas, plant: Plant, x: float, z: float, slope: float, l
     column, row = canvas.point(x, 0.0, z)
     if size < 2 or column + size / 2 < 0 or column - size / 2 > canvas.size[0]:
         return
-    pictures = bank().plants[plant.kind]
-    levels = pictures[plant.variant % len(pictures)]
     # The pictures are lit from the left: turn them around when the sun stands on the right.
     flip = light.sun[0] > 0 if light.casts_shadows else plant.variant % 2 == 1
-    # Looking towards the sun shows the dark side of the leaves.
-    against = 0.14 * light.sun[1] if light.casts_shadows else 0.0
+    levels = plant_pyramid(plant.kind, plant.variant % SPRITE_KINDS[plant.kind], plant.tone)
     canvas.begin(VEGETATION, z, owner=plant)
-    tone = plant.tone * (1.05 - against)
-    canvas.sprite(levels, column - size / 2, row - size * 0.98, size, size, tone, flip)
+    canvas.sprite(levels, column - size / 2, row - size * 0.98, size, size, flip)

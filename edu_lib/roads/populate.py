@@ -107,7 +107,7 @@ def _trees(dice: Dice, place: str, road: Road, start: float, end: float) -> Iter
                     kind="conifer" if conifer else "broad",
                     variant=dice.integer(0, 1000),
                     height=dice.uniform(4.5, 6.5) if place == "city" else dice.uniform(5, 9.5),
-                    tone=dice.uniform(0.85, 1.1),
+                    tone=dice.integer(0, 2),
                 )
             station += dice.uniform(*step)
 
@@ -124,7 +124,7 @@ def _bushes(dice: Dice, place: str, road: Road, start: float, end: float) -> Ite
                 kind="bush",
                 variant=dice.integer(0, 1000),
                 height=dice.uniform(0.9, 2.0),
-                tone=dice.uniform(0.85, 1.1),
+                tone=dice.integer(0, 2),
             )
             station += dice.uniform(6, 30)
 
@@ -139,7 +139,7 @@ def _posts(dice: Dice, place: str, road: Road, start: float, end: float) -> Iter
             height = 8.5 if place == "highway" else 6.2
             yield Lamp(station, _beside(road, side, 0.5), height=height, side=side)
             station += spacing
-        station = start + dice.uniform(6, 22)
+        station = start + dice.uniform(8, 24)
         while station < end:
             yield Sign(
                 station,

@@ -57,7 +57,7 @@ DRAW: dict[type, Callable] = {
     Gantry: draw_gantry,
     House: draw_house,
 }
-SIGHT_M = 150.0  # things farther away are not drawn
+SIGHT_M = 135.0  # things farther away are not drawn
 GROWTH_M = 25.0  # over the last metres before that limit they rise from the ground
 SHADE = 0.46  # share of the light that a shadow takes away
 SMALLEST_BOX = 6  # pixels at 128 x 256; a thing that shows fewer has no box

@@ -152,5 +152,5 @@ def sample_scene(seed: int, place: str | None = None, weather: str | None = None
     light = sample_light(dice, weather)
     lane = dice.integer(0, road.lanes_right - 1)
     ego = Ego(offset=road.lane_centre(lane) + dice.normal(0.25), yaw=dice.normal(0.03))
-    things = populate(dice, place, road, light, start=0, length=150, lane=lane)
+    things = populate(dice, place, road, light, start=0, length=135, lane=lane)
     return Scene(seed, place, weather, road, light, things, ego, lane)

@@ -8,20 +8,21 @@ from PIL import Image
 
 SIZE = 256  # texels along a side of a noise texture; a power of two, so that & wraps around
 SPRITE = 192
+TONES = (0.82, 0.94, 1.06)
 SPRITE_KINDS = {"broad": 14, "conifer": 6, "bush": 6}
 
 
 @dataclass(frozen=True)
 class Bank:
     """fine, medium, clouds: float32 textures [SIZE, SIZE] that tile; fine and medium lie in
-    [-0.5, 0.5], clouds in [0, 1]. plants: for each kind a list of pictures, each a list of
-    the same picture at falling sizes, in four bands (red, green, blue, mask).
+    [-0.5, 0.5], clouds in [0, 1]. plants: for each kind a list of pictures uint8
+    [SPRITE, SPRITE, 4] (red, green, blue, mask).
     """
 
     fine: list[np.ndarray]
     medium: list[np.ndarray]
     clouds: list[np.ndarray]
-    plants: dict[str, list[list[Image.Image]]]
+    plants: dict[str, list[np.ndarray]]
 
 
 def fractal_noise(rng, size: int, cells: int, octaves: int, gain: float) -> np.ndarray:
@@ -49,7 +50,7 @@ def _leaves(rng, blobs, across, down, texture):
     light = np.zeros_like(across)
     for x, y, radius in blobs:
         dx, dy = (across - x) / radius, (down - y) / radius
-        bulge = 1 - dx**2 - dy**2 + (texture - 0.5) * 0.9
+        bulge = 1 - dx**2 - dy**2 + (texture - 0.5) * 1.3
         nearer = bulge > mask
         height = np.sqrt(np.clip(1 - dx**2 - dy**2, 0, 1))
         # Lambert: light = normal . direction towards the sun
@@ -61,10 +62,10 @@ def _leaves(rng, blobs, across, down, texture):
 
 def _broad_shape(rng, across, down, texture):
     blobs = [(0.5, 0.36, 0.2)]
-    for _ in range(rng.integers(11, 18)):
-        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.27)
+    for _ in range(rng.integers(20, 30)):
+        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.06, 0.29)
         x, y = 0.5 + reach * np.cos(angle), 0.36 + 0.85 * reach * np.sin(angle)
-        blobs.append((x, y, rng.uniform(0.09, 0.16)))
+        blobs.append((x, y, rng.uniform(0.07, 0.125)))
     mask, light = _leaves(rng, blobs, across, down, texture)
     return mask > 0.12, light * (1.1 - 0.45 * down)
 
@@ -98,10 +99,10 @@ def _leaf_colour(rng, kind: str) -> np.ndarray:
 def plant_picture(rng, kind: str) -> np.ndarray:
     """A plant seen from the side: uint8 [SPRITE, SPRITE, 4], colours and mask."""
     down, across = np.mgrid[0:SPRITE, 0:SPRITE].astype(np.float32) / SPRITE
-    texture = fractal_noise(rng, SPRITE, 16, 4, 0.75)
+    texture = fractal_noise(rng, SPRITE, 24, 4, 0.85)
     shape = {"broad": _broad_shape, "conifer": _conifer_shape, "bush": _bush_shape}[kind]
     mask, light = shape(rng, across, down, texture)
-    shade = (0.42 + 0.8 * np.clip(light, 0, 1)) * (0.62 + 0.76 * texture)
+    shade = (0.42 + 0.8 * np.clip(light, 0, 1)) * (0.5 + texture)
     colour = _leaf_colour(rng, kind) * shade[..., None]
     if kind != "bush":
         lean = rng.uniform(-0.04, 0.04) * (0.95 - down)
@@ -114,22 +115,24 @@ def plant_picture(rng, kind: str) -> np.ndarray:
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _pyramid(picture: np.ndarray) -> list[Image.Image]:
-    """The same picture at full, 1/2, 1/4 and 1/8 size, so that shrinking it stays quick.
+@lru_cache(maxsize=None)
+def plant_pyramid(kind: str, index: int, tone: int) -> list[Image.Image]:
+    """A plant's picture at full, 1/2, 1/4 and 1/8 size, so that shrinking it stays quick.
 
-    Colours are weighted with the mask before averaging: no dark rim appears.
+    tone: a step of TONES. Colours are weighted with the mask: no dark rim appears.
     """
-    colour, mask = picture[..., :3].astype(np.float32), picture[..., 3:].astype(np.float32)
+    picture = bank().plants[kind][index].astype(np.float32)
+    weighted = picture * (picture[..., 3:] / 255)
+    weighted[..., :3] *= np.float32(TONES[tone])
+    plain = weighted[..., :3].sum((0, 1)) / weighted[..., 3].sum() * 255
     levels = []
-    for factor in (1, 2, 4, 8):
-        size = SPRITE // factor
-        cells = (size, factor, size, factor, -1)
-        weight = mask.reshape(cells).mean((1, 3))
-        mixed = (colour * mask).reshape(cells).mean((1, 3)) / np.maximum(weight, 1)
-        plain = colour[mask[..., 0] > 0].mean(0)
-        mixed = np.where(weight > 0, mixed, plain)
-        stacked = np.dstack([mixed, weight]).astype(np.uint8)
-        levels.append(Image.frombytes("CMYK", (size, size), stacked.tobytes()))
+    for _ in range(4):
+        weight = weighted[..., 3:]
+        colour = np.where(weight > 1, weighted[..., :3] * 255 / np.maximum(weight, 1), plain)
+        stacked = np.clip(np.dstack([colour, weight]), 0, 255).astype(np.uint8)
+        levels.append(Image.frombytes("CMYK", stacked.shape[:2], stacked.tobytes()))
+        weighted = weighted[::2] + weighted[1::2]
+        weighted = (weighted[:, ::2] + weighted[:, 1::2]) / 4
     return levels
 
 
@@ -138,7 +141,7 @@ def bank() -> Bank:
     """The shared textures and pictures. Always the same ones."""
     rng = np.random.default_rng(1998)
     plants = {
-        kind: [_pyramid(plant_picture(rng, kind)) for _ in range(count)]
+        kind: [plant_picture(rng, kind) for _ in range(count)]
         for kind, count in SPRITE_KINDS.items()
     }
     return Bank(

@@ -44,7 +44,7 @@ class Plant(Thing):
     kind: str = "broad"  # "broad", "conifer" or "bush"
     variant: int = 0
     height: float = 6.0
-    tone: float = 1.0
+    tone: int = 1  # 0 dark, 1, 2 bright
 
 
 @dataclass(frozen=True)

@@ -98,12 +98,12 @@ def sample_person(dice: Dice, station: float, offset: float, bicycle: str = "non
 
 def people(dice: Dice, place: str, road: Road, start: float, end: float) -> Iterator[Person]:
     """People on the sidewalks and crossings, cyclists at the edge of the road."""
-    most = {"city": 10, "suburb": 6, "rural": 2, "highway": 0}[place]
+    most = {"city": 8, "suburb": 5, "rural": 2, "highway": 0}[place]
     reach = end - start if end - start > 200 else 45
     for _ in range(dice.integer(0, most) * max(1, int(reach / 90))):
         side = dice.pick((-1, 1))
         edge = road.edge_right if side > 0 else road.edge_left
-        distance = dice.log_uniform(5, 42) if reach == 45 else dice.uniform(5, reach)
+        distance = dice.log_uniform(6, 42) if reach == 45 else dice.uniform(5, reach)
         room = max(road.sidewalk, 1.2) * 0.85
         yield sample_person(dice, start + distance, edge + side * dice.uniform(0.45, room))
     for crossing in road.crossings:

@@ -17,7 +17,7 @@ def _materials(vehicle: Vehicle, light: Light) -> dict[str, tuple[int, int, int]
     """Colour of each material before shading."""
     shining = light.mood.lamps
     night = light.weather == "night"
-    glint = tuple(int(0.55 * channel + 20) for channel in light.mood.horizon)
+    glint = tuple(int(0.3 * channel + 34) for channel in light.mood.horizon)
     tail = (255, 62, 46) if shining or vehicle.braking else (150, 20, 24)
     return {
         "body": vehicle.colour,

@@ -21,7 +21,8 @@ def draw_network(layers: Sequence[tuple[str, Sequence[int], str]], title: str = 
     """A CNN as a row of stacked feature maps, in the manner of LeNet-5's famous figure.
 
     layers: (name, output shape, note) in order, the input first; a shape is (C, H, W) for maps
-    or (features,) for vectors; the note says what leads there, such as "5x5 convolution".
+    or (features,) for vectors, with or without the batch in front; the note says what leads
+    there, such as "5x5 convolution".
     Raises ValueError if there is no layer or a shape has another form.
     Source of the form: LeCun et al. 1998, figure 2. Taught in chapter 02.
     """
@@ -58,6 +59,8 @@ def draw_network(layers: Sequence[tuple[str, Sequence[int], str]], title: str = 
 
 def _checked_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
     sizes = tuple(int(size) for size in shape)
+    if len(sizes) in (2, 4):
+        sizes = sizes[1:]
     if len(sizes) not in (1, 3) or min(sizes) < 1:
         raise ValueError(f"{name}: a shape is (C, H, W) or (features,), got {list(shape)}.")
     return sizes

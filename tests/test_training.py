@@ -1,0 +1,268 @@
+"""fit and evaluate: they learn, repeat, resume exactly, stop, and run in parallel."""
+
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from edu_lib.training import evaluate, fit, random_affine, random_shift
+from edu_lib.training.schedule import one_cycle
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def blobs(num_images=240, seed=0):
+    """Images whose bright quadrant is their class: easy, and not linearly trivial in one pixel."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, 4, (num_images,), generator=generator)
+    X = torch.rand(num_images, 1, 8, 8, generator=generator)
+    for image, label in zip(X, y.tolist(), strict=True):
+        image[0, 4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 1
+    return X, y
+
+
+def small_network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(144, 4)
+    )
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+quietly = partial(fit, num_epochs=3, batch_size=32, lr=1e-2, device="cpu", progress=False)
+
+
+def test_it_learns_and_keeps_a_history():
+    X, y = blobs()
+    model = small_network()
+    history = quietly(model, X, y, validation=blobs(seed=1), label_smoothing=0.1)
+    assert evaluate(model, *blobs(seed=2)).accuracy > 95
+    assert len(history.epochs) == 3
+    assert history.train_loss[-1] < history.train_loss[0]
+    assert history.validation_accuracy[-1] == evaluate(model, *blobs(seed=1)).accuracy
+    assert not model.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not():
+    X, y = blobs()
+    trained = []
+    for seed in (5, 5, 6):
+        model = small_network()
+        quietly(model, X, y, seed=seed, augment=random_shift)
+        trained.append(weights(model))
+    assert torch.equal(trained[0], trained[1])
+    assert not torch.equal(trained[0], trained[2])
+
+
+def test_fit_leaves_the_callers_random_numbers_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    model, state = small_network(), torch.manual_seed(3)
+    quietly(model, *blobs())
+    assert state is not None
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, partial(torch.optim.SGD, momentum=0.9)])
+@pytest.mark.parametrize("interrupt_at", [1, 11, 16])
+def test_an_interrupted_training_goes_on_exactly(tmp_path, optimizer, interrupt_at):
+    X, y = blobs()
+    whole = small_network()
+    quietly(whole, X, y, optimizer=optimizer, augment=random_shift)
+
+    calls = []
+
+    def interrupting_shift(batch):
+        calls.append(1)
+        if len(calls) == interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+        return random_shift(batch)
+
+    checkpoint = tmp_path / "run.safetensors"
+    resumed = small_network()
+    with pytest.raises(KeyboardInterrupt):
+        quietly(
+            resumed, X, y, optimizer=optimizer, augment=interrupting_shift, checkpoint=checkpoint
+        )
+    resumed = small_network(seed=9)
+    history = quietly(
+        resumed, X, y, optimizer=optimizer, augment=random_shift, checkpoint=checkpoint
+    )
+    assert torch.equal(weights(resumed), weights(whole))
+    assert len(history.epochs) == 3
+
+
+def test_a_finished_training_is_not_done_twice(tmp_path):
+    X, y = blobs()
+    checkpoint = tmp_path / "run.safetensors"
+    first, second = small_network(), small_network(seed=9)
+    history = quietly(first, X, y, checkpoint=checkpoint)
+    again = quietly(second, X, y, checkpoint=checkpoint, augment=pytest.fail)
+    assert torch.equal(weights(first), weights(second))
+    assert again.to_dict() == history.to_dict()
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    X, y = blobs()
+    quietly(small_network(), X, y, checkpoint=tmp_path / "a")
+    with pytest.raises(ValueError, match="another lr"):
+        quietly(small_network(), X, y, lr=0.5, checkpoint=tmp_path / "a")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "a"
+    quietly(small_network(), *blobs(), checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="damaged"):
+        quietly(small_network(), *blobs(), checkpoint=path)
+
+
+def test_it_stops_early_when_asked():
+    history = quietly(small_network(), *blobs(), stop=lambda history: len(history.epochs) == 2)
+    assert len(history.epochs) == 2
+    assert history.stopped_early
+
+
+def test_it_trains_outside_the_main_thread():
+    model = small_network()
+    before = weights(model).clone()
+    thread = threading.Thread(target=quietly, args=(model, *blobs()))
+    thread.start()
+    thread.join()
+    assert not torch.equal(weights(model), before)
+
+
+def test_bfloat16_and_channels_last_learn_too():
+    model = small_network()
+    quietly(model, *blobs(), precision=torch.bfloat16, channels_last=True)
+    assert weights(model).dtype == torch.float32
+    assert evaluate(model, *blobs(seed=2)).accuracy > 95
+
+
+@pytest.mark.parametrize("wrong", [{"num_epochs": 0}, {"batch_size": 0}, {"lr": 0.0}])
+def test_bad_arguments_are_refused(wrong):
+    with pytest.raises(ValueError, match="at least 1"):
+        quietly(small_network(), *blobs(), **wrong)
+
+
+def test_images_without_their_labels_are_refused():
+    X, y = blobs()
+    with pytest.raises(ValueError, match="same length"):
+        quietly(small_network(), X, y[:-1])
+    with pytest.raises(ValueError, match="same length"):
+        evaluate(small_network(), X[:0], y[:0])
+
+
+def test_one_cycle_rises_falls_and_ends_at_zero():
+    rates = [one_cycle(step, 100, lr=1.0, warmup=0.25) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == rates[25] == pytest.approx(1.0)
+    assert rates[-1] < 1e-3
+    assert all(a < b for a, b in itertools.pairwise(rates[:26]))
+    assert math.isclose(one_cycle(0, 10, lr=1.0, warmup=0.0), 1.0)
+
+
+def test_evaluate_counts_errors_as_plain_code_does():
+    model, (X, y) = small_network(), blobs()
+    model.train()
+    result = evaluate(model, X, y, batch_size=7)
+    assert model.training
+    model.eval()
+    wrong = sum(int(model(X[i : i + 1]).argmax()) != int(y[i]) for i in range(len(y)))
+    assert result.num_errors == wrong
+    assert result.error == pytest.approx(100 * wrong / len(y))
+
+
+def test_random_shift_moves_each_image_as_a_whole():
+    X = torch.rand(50, 2, 9, 7) + 1
+    shifted = random_shift(X, max_shift=2)
+    offsets = set()
+    for before, after in zip(X, shifted, strict=True):
+        padded = nn.functional.pad(before, (2, 2, 2, 2))
+        found = [
+            (top, left)
+            for top in range(5)
+            for left in range(5)
+            if torch.equal(padded[:, top : top + 9, left : left + 7], after)
+        ]
+        assert len(found) == 1
+        offsets.update(found)
+    assert len(offsets) > 10
+    assert torch.equal(random_shift(X, max_shift=0), X)
+    with pytest.raises(ValueError, match="0 or more"):
+        random_shift(X, max_shift=-1)
+
+
+def test_random_affine_with_nothing_to_do_changes_nothing():
+    X = torch.rand(4, 1, 28, 28)
+    same = random_affine(X, degrees=0, translate=0, scale=0, shear=0)
+    torch.testing.assert_close(same, X, atol=1e-5, rtol=0)
+
+
+def test_random_affine_turns_by_the_angle_it_says():
+    X = torch.zeros(200, 1, 28, 28)
+    X[:, :, 13:15, 20:22] = 1
+    turned = random_affine(X, degrees=20, translate=0, scale=0, shear=0)
+    rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    mass = turned.sum(dim=(1, 2, 3))
+    x = (turned[:, 0] * columns).sum(dim=(1, 2)) / mass - 13.5
+    y = (turned[:, 0] * rows).sum(dim=(1, 2)) / mass - 13.5
+    angles = torch.rad2deg(torch.atan2(y, x))
+    assert angles.abs().max() < 20.5
+    assert angles.abs().max() > 15
+    torch.testing.assert_close((x**2 + y**2).sqrt(), torch.full_like(x, 7.0), atol=0.2, rtol=0)
+
+
+TWO_PROCESSES = """
+import sys, torch
+sys.path.insert(0, sys.argv[2])
+from safetensors.torch import load_file, save_file
+from torch import nn
+from edu_lib.training import fit
+import torch.distributed as dist
+torch.set_num_threads(1)
+data = load_file(sys.argv[1] + "/data.safetensors")
+model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
+model.load_state_dict({k[6:]: v for k, v in data.items() if k.startswith("model.")})
+fit(model, data["X"], data["y"], num_epochs=2, batch_size=50, lr=1e-2, device="cpu", progress=False)
+save_file(model.state_dict(), f"{sys.argv[1]}/rank{dist.get_rank()}.safetensors")
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_under_torchrun_train_as_one(tmp_path):
+    X, y = blobs(num_images=245)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4))
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    save_file({"X": X, "y": y, **tensors}, tmp_path / "data.safetensors")
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(script), str(tmp_path), str(ROOT)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    quietly(model, X, y, num_epochs=2, batch_size=50)
+    for rank in (0, 1):
+        parallel = load_file(tmp_path / f"rank{rank}.safetensors")
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(parallel[name], value, rtol=1e-4, atol=1e-5)
