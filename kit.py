@@ -11,10 +11,13 @@ The first use makes the folder .venv and installs requirements.txt there; later 
 What follows the command is handed on: `kit.py test -k lenet`, `kit.py lab --no-browser`.
 """
 
+from __future__ import annotations  # an older Python must come as far as check_python
+
 import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,10 +27,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 NEEDED_GB = 8 if sys.platform == "linux" else 3
-FIRST_PORT = 8888
+FIRST_PORT, NUM_PORTS = 8888, 100
+STOP_SECONDS = 15
 START_NOTEBOOK = "lab/tree/notebooks/00_start_here.ipynb"
 
 LEARNER, BUILDER = "requirements.txt", "requirements-dev.txt"
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+BROWSER_PATHS = (  # where macOS and Windows keep them, off the PATH
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
 
 LAB_SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {
@@ -51,12 +63,13 @@ def main(arguments: list[str]) -> int:
 
 def lab(arguments: list[str]) -> int:
     """Open JupyterLab on 127.0.0.1, with its token, at the first chapter."""
-    python = environment(LEARNER)
     port = choose_port(arguments)
+    python = environment(LEARNER)
     options = [
         "--ip=127.0.0.1",
         f"--port={port}",
         "--ServerApp.port_retries=0",
+        "--ServerApp.answer_yes=True",  # Ctrl-C stops the server without a question
         f"--ServerApp.root_dir={ROOT}",
         f"--LabApp.default_url=/{START_NOTEBOOK}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -64,7 +77,7 @@ def lab(arguments: list[str]) -> int:
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
-    rest = [word for word in arguments if not word.startswith("--port")]
+    rest = [word for word in arguments if not is_port(word)]
     return run(python, "-m", "jupyterlab", *options, *rest)
 
 
@@ -98,7 +111,7 @@ def bench(arguments: list[str]) -> int:
 def doctor(arguments: list[str]) -> int:
     """Describe this machine; needs no .venv, and says so where one is missing."""
     python = python_of(ROOT / ".venv")
-    return run(python if works(python) else Path(sys.executable), "-m", "tools.doctor", *arguments)
+    return run(python if starts(python) else Path(sys.executable), "-m", "tools.doctor", *arguments)
 
 
 def run(python: Path, *words: str, **variables: str) -> int:
@@ -109,12 +122,26 @@ def run(python: Path, *words: str, **variables: str) -> int:
         **variables,
     }
     process = subprocess.Popen([str(python), *words], cwd=ROOT, env=settings)
-    while True:
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        stop(process)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return code if code >= 0 else 128 - code
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Wait for a child that got the same Ctrl-C; end it if it goes on, or at a second Ctrl-C."""
+    for end in (process.terminate, process.kill):
         try:
-            return process.wait()
-        except KeyboardInterrupt:
-            if process.poll() is not None:
-                return 130
+            process.wait(timeout=STOP_SECONDS)
+            return
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            end()
+    process.wait()
 
 
 def environment(*requirement_files: str, root: Path = ROOT) -> Path:
@@ -159,17 +186,24 @@ def make_venv(folder: Path) -> None:
     """Make .venv anew; what an interrupted run left there is removed first."""
     print(f"Making {folder} ...", flush=True)
     try:
-        venv.EnvBuilder(with_pip=True, clear=True).create(folder)
-    except (subprocess.CalledProcessError, OSError) as error:
+        venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(folder)
+    except subprocess.CalledProcessError as error:
         raise SystemExit(
             f"Python could not make {folder} ({error}): install its venv module "
             "(on Debian and Ubuntu: apt install python3-venv) and run the same command again."
+        ) from None
+    except OSError as error:
+        raise SystemExit(
+            f"{folder} could not be written ({error}): close the programs that use it, "
+            "delete the folder and run the same command again."
         ) from None
 
 
 def install(python: Path, name: str, root: Path) -> None:
     """Install a requirement file with pip, then stamp it; a failed pip leaves no stamp."""
     print(f"Installing {name}; the first time takes some minutes ...", flush=True)
+    if stamp(name, root).exists():
+        stamp(name, root).unlink()  # an interrupted pip must not leave an old stamp valid
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     files = ["-r", str(root / name), "-c", str(root / "constraints.txt")]
     code = subprocess.run([*command, *files], cwd=root).returncode
@@ -207,7 +241,7 @@ def is_installed(name: str, root: Path) -> bool:
     """Whether .venv runs and holds exactly what the requirement file asks for now."""
     mark = stamp(name, root)
     made = mark.is_file() and mark.read_text() == fingerprint(name, root)
-    return made and python_of(root / ".venv").exists()
+    return made and starts(python_of(root / ".venv"))
 
 
 def python_of(folder: Path) -> Path:
@@ -215,36 +249,51 @@ def python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def starts(python: Path) -> bool:
+    """Whether this Python starts; takes some hundredths of a second."""
+    return succeeds(python, "-I", "-S", "-c", "pass")
+
+
 def works(python: Path) -> bool:
     """Whether this Python starts and has pip."""
+    return succeeds(python, "-m", "pip", "--version")
+
+
+def succeeds(python: Path, *words: str) -> bool:
+    """Whether `python words...` exits with 0 within a minute."""
     if not python.exists():
         return False
     try:
-        command = [str(python), "-m", "pip", "--version"]
-        return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+        process = subprocess.run([str(python), *words], capture_output=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return False
+    return process.returncode == 0
 
 
 def choose_port(arguments: list[str]) -> int:
-    """The port asked for with --port, which must be free, or the first free one from 8888."""
-    asked = [word for word in arguments if word.startswith("--port")]
-    if asked:
-        number = asked[-1].partition("=")[2]
-        if not number.isdigit():
-            raise SystemExit("Give the port as --port=8889.")
-        if not is_free(int(number)):
-            raise SystemExit(
-                f"Port {number} is taken by another program: "
-                f"choose another one, such as --port={int(number) + 1}, or leave --port out."
-            )
-        return int(number)
-    for port in range(FIRST_PORT, FIRST_PORT + 100):
-        if is_free(port):
-            if port != FIRST_PORT:
-                print(f"Port {FIRST_PORT} is taken by another program; {port} is used instead.")
-            return port
-    raise SystemExit(f"Ports {FIRST_PORT} to {FIRST_PORT + 99} are all taken: close some programs.")
+    """The port asked for with --port, which must be free, or the first free one from 8888.
+
+    Exits with one sentence if the port is no number, if it is taken, or if none is free.
+    """
+    asked = [word for word in arguments if is_port(word)]
+    number = asked[-1].partition("=")[2] if asked else str(FIRST_PORT)
+    if not number.isdigit() or not 1024 <= int(number) < 65536:
+        raise SystemExit("Give the port as --port=8889, with a number from 1024 to 65535.")
+    first = int(number)
+    if is_free(first):
+        return first
+    last = min(first + NUM_PORTS, 65536)
+    port = next((port for port in range(first + 1, last) if is_free(port)), None)
+    if asked or port is None:
+        way_out = f"choose another one, such as --port={port}" if port else "close some programs"
+        raise SystemExit(f"Port {first} is taken by another program: {way_out}.")
+    print(f"Port {first} is taken by another program; {port} is used instead.", flush=True)
+    return port
+
+
+def is_port(word: str) -> bool:
+    """Whether this argument is --port or --port=NUMBER."""
+    return word.partition("=")[0] == "--port"
 
 
 def is_free(port: int) -> bool:
@@ -254,16 +303,22 @@ def is_free(port: int) -> bool:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
+        except OSError:
             return False
     return True
 
 
 def find_browser() -> str | None:
-    """Path of Chromium or Chrome, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-    return next((path for name in names if (path := shutil.which(name))), None)
+    """Path of Chromium or Chrome, or None. The variable KIT_BROWSER may name another one."""
+    asked = os.environ.get("KIT_BROWSER")
+    found = [asked, *map(shutil.which, BROWSERS)]
+    found += [path for path in BROWSER_PATHS if os.path.exists(path)]
+    return next((path for path in found if path), None)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\nInterrupted: run the same command again, and it goes on.", file=sys.stderr)
+        sys.exit(130)

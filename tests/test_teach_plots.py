@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edu_lib.teach import plots
+from edu_lib.training.history import Epoch, History
 
 
 def labelled_figure():
@@ -133,13 +134,14 @@ def test_network_drawing_lists_every_layer():
 
 
 def test_training_curve_keeps_digits_out_of_the_compared_text():
-    history = [{"train_loss": 1 / n, "val_loss": 1 / n, "val_accuracy": 98 + n} for n in (1, 2)]
+    history = History([Epoch(1 / n, 1e-3, 2.0, 98.0 + n) for n in (1, 2)])
     shown = plots.training_curve(history, target=99)
     assert shown.alt.endswith("The last accuracy is 100.00 %.")
-    assert repr(shown) == "Figure: Training over 2 epochs: loss and held-out accuracy."
-    assert len(plots.training_curve([{"train_loss": 1.0}]).figure.axes) == 1
+    assert repr(shown) == "Figure: Training over 2 epochs: loss and validation accuracy."
+    without_validation = History([Epoch(1.0, 1e-3, 2.0)])
+    assert len(plots.training_curve(without_validation).figure.axes) == 1
     with pytest.raises(ValueError, match="empty"):
-        plots.training_curve([])
+        plots.training_curve(History())
 
 
 def test_roofline_says_what_limits_each_network():

@@ -8,17 +8,19 @@ is given.
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from tools.chapters import ROOT, notebook_of, read_source, sources
+from tools.chapters import notebook_of, read_source, sources
 
 CELL_SECONDS = 600
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # how a terminal is told to colour a traceback
 
 # widgets get the ids 000...0, 000...1, and so on, instead of random ones
 STABLE_WIDGETS = """
@@ -37,7 +39,9 @@ def main(arguments: list[str]) -> int:
     chosen = [path for path in sources() if not wanted or path.name[:2] in wanted]
     unknown = set(wanted) - {path.name[:2] for path in chosen}
     if unknown:
-        print(f"There is no chapter {', '.join(sorted(unknown))} in notebooks/source.")
+        there = ", ".join(path.name[:2] for path in sources()) or "none yet"
+        missing = ", ".join(sorted(unknown))
+        print(f"There is no chapter {missing} in notebooks/source; there are: {there}.")
         return 2
     return sum(not build(path, fresh) for path in chosen)
 
@@ -45,13 +49,13 @@ def main(arguments: list[str]) -> int:
 def build(source: Path, fresh: bool = False) -> bool:
     """Execute one source and write its notebook; True if it ran. Prints what it did."""
     start = time.perf_counter()
+    target = notebook_of(source)
     print(f"{source.stem} ...", end=" ", flush=True)
     try:
-        notebook = execute(read_source(source))
-    except (CellExecutionError, ValueError) as error:
+        notebook = execute(read_source(source), target.parent)
+    except ValueError as error:
         print(f"failed\n{error}")
         return False
-    target = notebook_of(source)
     if target.exists() and not fresh:
         keep_outputs(notebook, nbformat.read(target, 4))
     changed = write_if_changed(notebook, target)
@@ -60,23 +64,41 @@ def build(source: Path, fresh: bool = False) -> bool:
     return True
 
 
-def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Run all cells in a fresh kernel, its folder notebooks/; keep outputs and widget states."""
+def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+    """Run all cells in a fresh kernel that works in `folder`; keep outputs and widget states.
+
+    Raises ValueError naming the cell that raised, took too long, or ended the kernel.
+    """
     client = NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(ROOT / "notebooks")}},
+        resources={"metadata": {"path": str(folder)}},
     )
     with client.setup_kernel():
         client.kc.execute(STABLE_WIDGETS, silent=True, store_history=False, reply=True, timeout=60)
         for position, cell in enumerate(notebook.cells):
-            client.execute_cell(cell, position)
+            run_cell(client, cell, position)
         client.set_widgets_metadata()
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.validate(notebook)
     return notebook
+
+
+def run_cell(client: NotebookClient, cell: nbformat.NotebookNode, position: int) -> None:
+    """Run one cell; raises ValueError with its position, its id and the reason if it fails."""
+    try:
+        client.execute_cell(cell, position)
+    except CellExecutionError as error:
+        reason = COLOURS.sub("", str(error))
+    except CellTimeoutError:
+        reason = f"it ran longer than {CELL_SECONDS} s"
+    except DeadKernelError:
+        reason = "the kernel ended while it ran"
+    else:
+        return
+    raise ValueError(f"cell {position} (id {cell.id}): {reason}")
 
 
 def keep_outputs(notebook: nbformat.NotebookNode, before: nbformat.NotebookNode) -> None:

@@ -147,11 +147,12 @@ class Canvas:
         self.image.paste(Image.merge("CMYK", (red, green, blue, number)), (x0, y0), solid)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """colour float32 [H, W, 3] weighted with the coverage, coverage float32 [H, W] in
+        """colour float32 [3, H, W] weighted with the coverage, coverage float32 [H, W] in
         [0, 1], and the number of the thing at each pixel, uint8 [H, W]."""
-        colour = np.asarray(self.image.reduce(SUPERSAMPLING))[..., :3].astype(np.float32)
-        numbers = self.image.getchannel(3)
-        numbers = np.asarray(numbers)
+        bands = self.image.split()
+        small = [np.asarray(band.reduce(SUPERSAMPLING)) for band in bands[:3]]
+        colour = np.stack(small).astype(np.float32)
+        numbers = np.asarray(bands[3])
         painted = (numbers > 0).view(np.uint8)
         pairs = painted[::2] + painted[1::2]
         cover = (pairs[:, ::2] + pairs[:, 1::2]) * np.float32(0.25)

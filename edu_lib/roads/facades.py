@@ -23,7 +23,8 @@ SHOP = np.array([56, 60, 68], np.float32)
 
 @dataclass(frozen=True)
 class Walls:
-    """Upright walls: start and end [S, 2] as (x, z) in metres, and one value for each wall."""
+    """Upright walls: start and end [S, 2] as (x, z) in metres, colour and awning [3, S], and
+    one value for each wall."""
 
     start: np.ndarray
     end: np.ndarray
@@ -40,7 +41,7 @@ class Walls:
 
 @dataclass(frozen=True)
 class Facades:
-    """What the columns see. mask: bool [H, W]. colour: [N, 3] for the N pixels of the mask,
+    """What the columns see. mask: bool [H, W]. colour: [3, N] for the N pixels of the mask,
     cover: [N], depth: [N] in metres, emits: [N], share of the colour that shines by itself.
     """
 
@@ -64,16 +65,25 @@ def build_walls(blocks: list[tuple[Block, tuple, tuple, float]], light: Light) -
             normal = (-block.side, 0.0) if front else (0.0, -1.0)
             shine = light.on_wall(*normal) * (1.0 if front else 0.9)
             values.append(
-                (block.height * grown, shine, front, *block.wall, *block.awning)
-                + (block.window, block.storey, block.style, block.seed)
+                (
+                    block.height * grown,
+                    shine,
+                    front,
+                    *block.wall,
+                    *block.awning,
+                    block.window,
+                    block.storey,
+                    block.style,
+                    block.seed,
+                )
             )
     table = np.array(values, np.float32)
     return Walls(
         np.array(start),
         np.array(end),
         *(table[:, k] for k in range(3)),
-        table[:, 3:6],
-        table[:, 6:9],
+        np.ascontiguousarray(table[:, 3:6].T),
+        np.ascontiguousarray(table[:, 6:9].T),
         *(table[:, k] for k in range(9, 13)),
     )
 
@@ -134,8 +144,8 @@ def _random(seed, first, second):
 
 
 def _paint(walls: Walls, wall, along, height, pixel, light: Light):
-    """Colour [N, 3] and emission [N] of wall points."""
-    colour = walls.colour[wall] * walls.shine[wall][:, None]
+    """Colour [3, N] and emission [N] of wall points."""
+    colour = walls.colour[:, wall] * walls.shine[wall]
     front = walls.front[wall]
     storey, spacing = walls.storey[wall], walls.window[wall]
     style = walls.style[wall]
@@ -153,14 +163,14 @@ def _paint(walls: Walls, wall, along, height, pixel, light: Light):
     lit_share = {"night": 0.4, "dusk": 0.22}.get(light.weather, -1.0)
     lit = draw < lit_share
     sheen = np.float32(0.72) + np.float32(0.7) * ((upper % 1) * (0.4 + draw))
-    pane = np.where(lit[:, None], WARM, GLASS * sheen[:, None])
+    pane = np.where(lit, WARM[:, None], GLASS[:, None] * sheen)
     emits = windows * lit
     # Ledges between the storeys and a cornice at the top.
     ledge = _stripes(height - np.float32(3.6) + storey / 2, storey, np.float32(0.22), pixel)
     tone = 1 + 0.1 * ledge * front * (style != 2) + 0.16 * (height > top - 0.5)
     tone -= 0.16 * ((height > top - 0.9) & (height < top - 0.5))
-    colour *= tone[:, None]
-    colour += (pane - colour) * windows[:, None]
+    colour *= tone.astype(np.float32)
+    colour += (pane - colour) * windows
     _paint_shops(colour, emits, walls, wall, along, height, pixel, light)
     return colour, emits
 
@@ -175,17 +185,18 @@ def _paint_shops(colour, emits, walls: Walls, wall, along, height, pixel, light:
     pane *= np.clip((height - 0.45) / pixel + 0.5, 0, 1) * np.clip((2.7 - height) / pixel, 0, 1)
     open_late = _random(walls.seed[wall], np.floor(along / 4.2), height * 0) < 0.7
     shining = open_late * {"night": 0.8, "dusk": 0.7, "rain": 0.25}.get(light.weather, 0.0)
-    glass = SHOP * (0.8 + 0.25 * height)[:, None]
-    glass += (WARM * np.float32(0.88) - glass) * shining[:, None]
-    part = colour[ground]
-    part += (glass - part) * pane[:, None]
+    shining = shining.astype(np.float32)
+    glass = SHOP[:, None] * (0.8 + 0.25 * height)
+    glass += (WARM[:, None] * np.float32(0.88) - glass) * shining
+    part = colour[:, ground]
+    part += (glass - part) * pane
     shade = np.clip((height - 2.7) / pixel, 0, 1) * np.clip((3.35 - height) / pixel, 0, 1)
     shade *= _random(walls.seed[wall], np.float32(3), np.float32(5)) < 0.75
-    awning = walls.awning[wall] * walls.shine[wall][:, None]
+    awning = walls.awning[:, wall] * walls.shine[wall]
     striped = (walls.seed[wall] % 2 == 0) & (np.floor(along / 0.5) % 2 == 0)
-    awning = np.where(striped[:, None], awning * 0.5 + 112, awning)
-    part += (awning - part) * shade[:, None]
-    colour[ground] = part
+    awning = np.where(striped, awning * 0.5 + 112, awning)
+    part += (awning - part) * shade
+    colour[:, ground] = part
     emits[ground] = np.maximum(emits[ground], pane * shining)
 
 

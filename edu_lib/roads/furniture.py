@@ -10,9 +10,13 @@ from edu_lib.roads.weather import Light
 STEEL = (104, 106, 109)
 WHITE, RED, BLUE = (232, 232, 228), (196, 26, 32), (24, 72, 164)
 YELLOW, BLACK = (244, 192, 30), (24, 24, 26)
+REFLECTIVE = 0.55  # share of a plate's colour that headlights bring back at night
 LAMP_COLOUR = (255, 206, 134)
 SIGNALS = ((255, 54, 42), (255, 184, 44), (64, 240, 116))
-OCTAGON = [(math.cos(k * math.pi / 4 + math.pi / 8), math.sin(k * math.pi / 4 + math.pi / 8)) for k in range(8)]
+OCTAGON = [
+    (math.cos(k * math.pi / 4 + math.pi / 8), math.sin(k * math.pi / 4 + math.pi / 8))
+    for k in range(8)
+]
 TRIANGLE = [(0.0, 1.1), (1.05, -0.72), (-1.05, -0.72)]
 DIAMOND = [(0.0, 1.2), (1.2, 0.0), (0.0, -1.2), (-1.2, 0.0)]
 SQUARE = [(-1.0, 1.0), (1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)]
@@ -95,7 +99,10 @@ def draw_sign(canvas: Canvas, sign: Sign, x: float, z: float, slope: float, ligh
     canvas.begin(SIGN, z, owner=sign)
     shine = light.on_wall(0, -1)
     canvas.upright(x - 0.045, x + 0.045, 0, sign.height, z, scaled(STEEL, shine))
-    bright = 1.5 if light.weather == "night" else shine + 0.08
+    night = light.weather == "night"
+    if night and not canvas.full:
+        canvas.begin(SIGN, z, owner=sign, emits=REFLECTIVE)
+    bright = 1.0 if night else shine + 0.08
     _paint_plate(_Plate(canvas, x, sign.height, z, sign.radius, bright), sign.kind)
 
 
@@ -142,21 +149,23 @@ def draw_gantry(
     """A beam over the road with two direction boards."""
     if z < 3:
         return
-    canvas.begin(SIGN, z, owner=gantry)
+    emits = REFLECTIVE / 2 if light.weather == "night" else 0.0
+    canvas.begin(SIGN, z, owner=gantry, emits=emits)
     shine = light.on_wall(0, -1)
     steel = scaled(STEEL, shine)
-    half = (gantry.right - gantry.left) / 2
+    half, top = (gantry.right - gantry.left) / 2, gantry.height
     left, right = x - half, x + half
     for post in (left, right):
-        canvas.upright(post - 0.15, post + 0.15, 0, 6.6, z, steel)
-    canvas.upright(left, right, 6.1, 6.3, z, steel)
-    canvas.upright(left, right, 6.6, 6.75, z, steel)
-    bright = 1.3 if light.weather == "night" else shine
-    board, white = scaled(gantry.colour, bright), scaled(WHITE, bright)
+        canvas.upright(post - 0.15, post + 0.15, 0, top, z, steel)
+    canvas.upright(left, right, top - 0.5, top - 0.3, z, steel)
+    canvas.upright(left, right, top, top + 0.15, z, steel)
+    board, white = scaled(gantry.colour, shine), scaled(WHITE, shine)
     width = (right - left) * 0.3
     for middle in (left + (right - left) * 0.36, left + (right - left) * 0.74):
-        canvas.upright(middle - width / 2, middle + width / 2, 5.5, 7.4, z, white)
-        canvas.upright(middle - width / 2 + 0.1, middle + width / 2 - 0.1, 5.6, 7.3, z, board)
-        for row, reach in ((6.75, 0.3), (6.2, 0.18)):
+        canvas.upright(middle - width / 2, middle + width / 2, top - 1.1, top + 0.8, z, white)
+        canvas.upright(
+            middle - width / 2 + 0.1, middle + width / 2 - 0.1, top - 1.0, top + 0.7, z, board
+        )
+        for row, reach in ((top + 0.15, 0.3), (top - 0.4, 0.18)):
             start = middle - width * 0.36
             canvas.upright(start, start + width * (reach + 0.3), row, row + 0.26, z, white)

@@ -95,9 +95,10 @@ def _blend(ground: np.ndarray, colour: np.ndarray, share: np.ndarray) -> None:
     if len(rows) == 0:
         return
     part = slice(rows[0], rows[-1] + 1)
-    patch = colour[part] - ground[part] if colour.ndim == 3 else colour - ground[part]
-    patch *= share[part][..., None]
-    ground[part] += patch
+    colour = colour[:, part] if colour.ndim == 3 else colour[:, None, None]
+    patch = colour - ground[:, part]
+    patch *= share[part]
+    ground[:, part] += patch
 
 
 def _noise(plane: Plane, texture: np.ndarray, across: float, along: float) -> np.ndarray:
@@ -108,7 +109,7 @@ def _noise(plane: Plane, texture: np.ndarray, across: float, along: float) -> np
 
 
 def _asphalt(plane: Plane, road: Road, surface: Surface, fine, medium) -> np.ndarray:
-    """Colour of the road: grain, stains, wheel tracks and mended patches, [R, W, 3]."""
+    """Colour of the road: grain, stains, wheel tracks and mended patches, [3, R, W]."""
     tone = fine * (np.float32(0.3) * plane.near)
     tone += medium * np.float32(0.2)
     tone += 1
@@ -122,7 +123,7 @@ def _asphalt(plane: Plane, road: Road, surface: Surface, fine, medium) -> np.nda
         if rows.any():
             across = plane.edge(width / 2 - np.abs(plane.offset - np.float32(offset)))
             tone -= across * (rows * np.float32(0.17)).astype(np.float32)[:, None]
-    return tone[..., None] * surface.asphalt
+    return surface.asphalt[:, None, None] * tone
 
 
 def _dashes(plane: Plane, road: Road) -> np.ndarray:
@@ -199,7 +200,7 @@ def _roadside(ground, seg, plane: Plane, road: Road, surface: Surface, fine, med
     outside = np.maximum(road.edge_left - plane.offset, plane.offset - road.edge_right)
     beyond = plane.edge(outside)
     paved = road.sidewalk > 0
-    grass = surface.grass * (1 + (fine * plane.near * 0.7 + medium * 0.7))[..., None]
+    grass = surface.grass[:, None, None] * (1 + (fine * plane.near * 0.7 + medium * 0.7))
     verge = plane.edge(outside - np.float32(road.sidewalk)) if paved else beyond
     if surface.place == "city":
         _blend(ground, surface.paving * np.float32(0.82), verge)
@@ -210,7 +211,7 @@ def _roadside(ground, seg, plane: Plane, road: Road, surface: Surface, fine, med
         along = (plane.station % 1.2 < 0.07) & (plane.depth < 20)
         joints = ((plane.offset % 1.0 < 0.06) & (plane.depth < 20)[:, None]) | along[:, None]
         tone = 1 + fine * plane.near * 0.14 + medium * 0.14 - joints * np.float32(0.12)
-        _blend(ground, surface.paving * tone[..., None], beyond - verge)
+        _blend(ground, surface.paving[:, None, None] * tone, beyond - verge)
         seg[(outside > 0) & (outside < road.sidewalk)] = SIDEWALK
         kerb = beyond - plane.edge(outside - np.float32(0.2))
         _blend(ground, KERB, kerb)
@@ -218,13 +219,13 @@ def _roadside(ground, seg, plane: Plane, road: Road, surface: Surface, fine, med
         _blend(ground, surface.asphalt * np.float32(0.66), gutter)
     elif surface.place in ("highway", "rural"):
         gravel = beyond - plane.edge(outside - np.float32(0.7))
-        _blend(ground, GRAVEL * (1 + fine * plane.near * 0.5)[..., None], gravel)
+        _blend(ground, GRAVEL[:, None, None] * (1 + fine * plane.near * 0.5), gravel)
 
 
 def draw_ground(
     plane: Plane, road: Road, surface: Surface
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colour [R, W, 3], classes [R, W] and depth [R] of the rows below the horizon."""
+    """Colour [3, R, W], classes [R, W] and depth [R] of the rows below the horizon."""
     textures = bank()
     fine = _noise(plane, textures.fine[0], 22, 7)
     medium = _noise(plane, textures.medium[0], 5, 2.2)

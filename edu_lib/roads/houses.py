@@ -46,9 +46,23 @@ def _shell(canvas: Canvas, walls: _Walls, light: Light) -> None:
     front = scaled(house.wall, light.on_wall(-side, 0))
     gable = scaled(house.wall, light.on_wall(0, -1) * 0.94)
     roof = scaled(house.tiles, light.on_wall(-side * 0.7, 0) * 1.1)
-    canvas.area([walls.gable(0, 0), walls.gable(1, 0), walls.gable(1, eaves), walls.gable(0.5, ridge), walls.gable(0, eaves)], gable)
-    canvas.area([walls.front(0, 0), walls.front(1, 0), walls.front(1, eaves), walls.front(0, eaves)], front)
-    canvas.area([walls.front(0, 0), walls.front(1, 0), walls.front(1, 0.4), walls.front(0, 0.4)], scaled(front, 0.8))
+    canvas.area(
+        [
+            walls.gable(0, 0),
+            walls.gable(1, 0),
+            walls.gable(1, eaves),
+            walls.gable(0.5, ridge),
+            walls.gable(0, eaves),
+        ],
+        gable,
+    )
+    canvas.area(
+        [walls.front(0, 0), walls.front(1, 0), walls.front(1, eaves), walls.front(0, eaves)], front
+    )
+    canvas.area(
+        [walls.front(0, 0), walls.front(1, 0), walls.front(1, 0.4), walls.front(0, 0.4)],
+        scaled(front, 0.8),
+    )
     # The roof reaches a little over the wall.
     drop, over = house.roof * 0.1, -side * 0.5
     x0, _, z0 = walls.front(0, 0)
@@ -57,13 +71,20 @@ def _shell(canvas: Canvas, walls: _Walls, light: Light) -> None:
     z0 -= 0.25
     slope = [(x0 + over, eaves - drop, z0), (x1 + over, eaves - drop, z1)]
     canvas.area([*slope, (x1 + middle, ridge, z1), (x0 + middle, ridge, z0)], roof)
-    canvas.area([*slope, (x1 + over, eaves - drop - 0.14, z1), (x0 + over, eaves - drop - 0.14, z0)], scaled(FRAME, 0.8))
+    canvas.area(
+        [*slope, (x1 + over, eaves - drop - 0.14, z1), (x0 + over, eaves - drop - 0.14, z0)],
+        scaled(FRAME, 0.8),
+    )
     chimney = x0 + middle + (x1 - x0) * 0.6
     z_chimney = z0 + (z1 - z0) * 0.6
-    canvas.upright(chimney - 0.3, chimney + 0.3, ridge - 0.3, ridge + 0.7, z_chimney, scaled(house.tiles, 0.8))
+    canvas.upright(
+        chimney - 0.3, chimney + 0.3, ridge - 0.3, ridge + 0.7, z_chimney, scaled(house.tiles, 0.8)
+    )
 
 
-def draw_house(canvas: Canvas, house: House, x: float, z: float, slope: float, light: Light) -> None:
+def draw_house(
+    canvas: Canvas, house: House, x: float, z: float, slope: float, light: Light
+) -> None:
     """Draws one house whose front wall starts at (x, z)."""
     if z + house.length < 5:
         return
@@ -80,7 +101,15 @@ def draw_house(canvas: Canvas, house: House, x: float, z: float, slope: float, l
     _openings(canvas, walls, walls.front, spans, storeys, glass)
     _openings(canvas, walls, walls.gable, gable_spans, storeys, glass)
     door = scaled(house.tiles, 0.7)
-    canvas.area([walls.front(0.56, 0), walls.front(0.66, 0), walls.front(0.66, 2.1), walls.front(0.56, 2.1)], door)
+    canvas.area(
+        [
+            walls.front(0.56, 0),
+            walls.front(0.66, 0),
+            walls.front(0.66, 2.1),
+            walls.front(0.56, 2.1),
+        ],
+        door,
+    )
     if light.weather in ("night", "dusk"):
         _lit_windows(canvas, walls, spans, gable_spans, storeys)
 

@@ -12,6 +12,7 @@ from edu_lib.roads.labels import MARKING, ROAD, SKY
 from edu_lib.roads.weather import Light
 
 BEAM = np.array([1.0, 0.94, 0.80], np.float32)
+LAMP = np.array([0.62, 0.50, 0.32], np.float32)
 
 
 def headlights(camera: Camera, depth: np.ndarray) -> np.ndarray:
@@ -29,16 +30,17 @@ def headlights(camera: Camera, depth: np.ndarray) -> np.ndarray:
 def light_up(image, camera: Camera, light: Light, seg, depth, emits, pools) -> None:
     """Tints what was painted in daylight colours, in place. The sky keeps its own colour.
 
+    image: float32 [3, H, W], as everywhere in this module.
     emits: [H, W], share that shines by itself. pools: [H, W], light of street lamps, or None.
     """
-    strength = np.broadcast_to(light.tint, image.shape)
+    strength = light.tint[:, None, None]
     if light.weather == "night":
-        strength = strength + headlights(camera, depth)[..., None] * (BEAM * np.float32(1.2))
+        strength = strength + (BEAM * np.float32(1.2))[:, None, None] * headlights(camera, depth)
     if pools is not None:
-        strength = strength + pools[..., None] * np.array([0.62, 0.5, 0.32], np.float32)
+        strength = strength + LAMP[:, None, None] * pools
     if emits is not None:
-        strength = strength + (1 - strength) * emits[..., None]
-    image *= np.where((seg == SKY)[..., None], np.float32(1), strength)
+        strength = strength + (1 - strength) * emits
+    image *= np.where(seg == SKY, np.float32(1), strength)
 
 
 def add_haze(image: np.ndarray, light: Light, seg: np.ndarray, depth: np.ndarray) -> None:
@@ -49,8 +51,7 @@ def add_haze(image: np.ndarray, light: Light, seg: np.ndarray, depth: np.ndarray
     through = np.exp(depth * np.float32(-light.haze))
     if light.weather != "fog":
         through[seg == SKY] = 1
-    through = through[..., None]
-    air = np.array(light.mood.horizon, np.float32)
+    air = np.array(light.mood.horizon, np.float32)[:, None, None]
     image -= air
     image *= through
     image += air
@@ -60,21 +61,22 @@ def add_reflections(image: np.ndarray, camera: Camera, light: Light, seg: np.nda
     """Mirrors what stands above the horizon in a wet road, in place."""
     horizon = math.ceil(camera.horizon)
     rows = min(camera.height - horizon, horizon)
-    above = np.clip(image[horizon - rows : horizon][::-1], 0, 255).astype(np.uint8)
+    above = image[:, horizon - rows : horizon][:, ::-1].transpose(1, 2, 0)
+    above = np.ascontiguousarray(np.clip(above, 0, 255).astype(np.uint8))
     mirror = Image.fromarray(above).filter(ImageFilter.BoxBlur(camera.width / 128))
     small = mirror.resize((camera.width, max(1, rows // 6)), Image.Resampling.BOX)
     mirror = np.asarray(small.resize((camera.width, rows), Image.Resampling.BICUBIC), np.float32)
     fade = np.clip((rows - np.arange(rows, dtype=np.float32)) / (0.35 * rows), 0, 1)
     part = slice(horizon, horizon + rows)
     wet = ((seg[part] == ROAD) | (seg[part] == MARKING)) * (fade * np.float32(light.wet))[:, None]
-    wet = wet[..., None].astype(np.float32)
-    image[part] *= 1 - wet * np.float32(0.6)
-    image[part] += mirror * (wet * np.float32(0.85))
+    wet = wet.astype(np.float32)
+    image[:, part] *= 1 - wet * np.float32(0.6)
+    image[:, part] += mirror.transpose(2, 0, 1) * (wet * np.float32(0.85))
 
 
 def add_glows(image: np.ndarray, glows: list[Glow]) -> None:
     """Adds the shine of lamps, in place: a small bright core and a wide faint halo."""
-    height, width = image.shape[:2]
+    height, width = image.shape[1:]
     for glow in glows:
         reach = int(glow.radius * 3) + 1
         x0, x1 = max(0, int(glow.column) - reach), min(width, int(glow.column) + reach + 1)
@@ -86,15 +88,19 @@ def add_glows(image: np.ndarray, glows: list[Glow]) -> None:
         columns = np.arange(x0, x1, dtype=np.float32) + np.float32(0.5 - glow.column)
         rows = np.arange(y0, y1, dtype=np.float32) + np.float32(0.5 - glow.row)
         # A Gaussian is the product of one along the columns and one along the rows.
-        patch = 0.62 * np.outer(np.exp(-rows**2 / (0.25 * radius**2)), np.exp(-columns**2 / (0.25 * radius**2)))
-        patch += 0.22 * np.outer(np.exp(-rows**2 / (1.6 * radius**2)), np.exp(-columns**2 / (1.6 * radius**2)))
+        patch = 0.62 * np.outer(
+            np.exp(-(rows**2) / (0.25 * radius**2)), np.exp(-(columns**2) / (0.25 * radius**2))
+        )
+        patch += 0.22 * np.outer(
+            np.exp(-(rows**2) / (1.6 * radius**2)), np.exp(-(columns**2) / (1.6 * radius**2))
+        )
         patch = (patch * strength).astype(np.float32)
-        image[y0:y1, x0:x1] += patch[..., None] * np.array(glow.colour, np.float32)
+        image[:, y0:y1, x0:x1] += np.array(glow.colour, np.float32)[:, None, None] * patch
 
 
 def add_rain(image: np.ndarray, dice: Dice) -> None:
     """Streaks of falling drops, in place."""
-    height, width = image.shape[:2]
+    height, width = image.shape[1:]
     layer = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(layer)
     slant = dice.uniform(-0.15, 0.15)
@@ -102,17 +108,19 @@ def add_rain(image: np.ndarray, dice: Dice) -> None:
         x, y = dice.uniform(0, width), dice.uniform(0, height)
         length = dice.uniform(0.025, 0.075) * height
         draw.line((x, y, x + slant * length, y + length), fill=dice.integer(16, 54))
-    image += np.asarray(layer).astype(np.float32)[..., None] * np.float32(0.55)
+    image += np.asarray(layer).astype(np.float32) * np.float32(0.55)
 
 
 def expose(image: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
     """Vignetting, exposure, white balance and noise; returns uint8 [H, W, 3]."""
-    height, width = image.shape[:2]
+    height, width = image.shape[1:]
     rows = (np.arange(height, dtype=np.float32) / height - np.float32(0.5)) ** 2
     columns = (np.arange(width, dtype=np.float32) / width - np.float32(0.5)) ** 2
     falloff = 1 - np.float32(0.34) * rows[:, None] - np.float32(0.42) * columns[None]
-    image *= falloff[..., None] * np.array(light.exposure, np.float32)
+    image *= falloff
+    image *= np.array(light.exposure, np.float32)[:, None, None]
     noise = rng.standard_normal((height, width), dtype=np.float32)
     noise *= np.float32(light.noise)
-    image += noise[..., None]
-    return np.clip(image, 0, 255, out=image).astype(np.uint8)
+    image += noise
+    levels = np.clip(image, 0, 255, out=image).astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(1, 2, 0))

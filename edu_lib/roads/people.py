@@ -54,7 +54,13 @@ def _head(figure: _Figure, person: Person, x: float, y: float, helmet: bool, shi
     radius = 0.072 if person.height > 1.45 else 0.088
     figure.bar(x, y - 0.1, x, y - 0.02, 0.055, scaled(skin, 0.85))
     figure.disc(x, y, radius, hair if person.facing > 0 and not helmet else skin, 0.8)
-    cap = [(x + radius * 0.86 * math.cos(k * math.pi / 6), y + 0.012 + radius * math.sin(k * math.pi / 6)) for k in range(7)]
+    cap = [
+        (
+            x + radius * 0.86 * math.cos(k * math.pi / 6),
+            y + 0.012 + radius * math.sin(k * math.pi / 6),
+        )
+        for k in range(7)
+    ]
     figure.polygon(cap, scaled((225, 226, 222), shine) if helmet else hair)
 
 
@@ -97,7 +103,9 @@ def _walker(figure: _Figure, person: Person, shine: float, detailed: bool) -> No
             figure.bar(elbow_x, 0.63, hand_x, 0.48, 0.045, colour)
             figure.disc(hand_x, 0.46, 0.022, scaled(person.skin, shine))
         if person.bag and person.facing < 0:
-            figure.bar(shoulder + 0.05, 0.46, shoulder + 0.05, 0.33, 0.1, scaled((96, 60, 40), shine))
+            figure.bar(
+                shoulder + 0.05, 0.46, shoulder + 0.05, 0.33, 0.1, scaled((96, 60, 40), shine)
+            )
     _head(figure, person, 0.0, 0.915, False, shine)
 
 

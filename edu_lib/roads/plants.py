@@ -7,7 +7,9 @@ from edu_lib.roads.things import Plant
 from edu_lib.roads.weather import Light
 
 
-def draw_plant(canvas: Canvas, plant: Plant, x: float, z: float, slope: float, light: Light) -> None:
+def draw_plant(
+    canvas: Canvas, plant: Plant, x: float, z: float, slope: float, light: Light
+) -> None:
     """Draws one plant whose foot stands at (x, z). The lit side turns to the sun."""
     if z < 1.5:
         return

@@ -1,6 +1,7 @@
 """Draws a scene: ground, sky and facades pixel by pixel, things painted over them, then light."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -59,19 +60,19 @@ DRAW: dict[type, Callable] = {
 }
 SIGHT_M = 135.0  # things farther away are not drawn
 GROWTH_M = 25.0  # over the last metres before that limit they rise from the ground
-SHADE = 0.46  # share of the light that a shadow takes away
+SHADE = (0.46, 0.3)  # share of the light that a shadow takes away: by day, at dusk
 SMALLEST_BOX = 6  # pixels at 128 x 256; a thing that shows fewer has no box
 MIN_SIZE = 32
 MOST_THINGS = 180  # the nearest ones; a lit house takes two of the 255 numbers
 
 
 class Picture:
-    """Arrays under construction: colour, classes, depth and emission, each [H, W, ...]."""
+    """Arrays under construction: colour [3, H, W]; classes, depth and emission [H, W]."""
 
     def __init__(self, camera: Camera):
         shape = (camera.height, camera.width)
         self.camera = camera
-        self.colour = np.empty((*shape, 3), np.float32)
+        self.colour = np.empty((3, *shape), np.float32)
         self.seg = np.empty(shape, np.uint8)
         self.depth = np.empty(shape, np.float32)
         self.emits: np.ndarray | None = None
@@ -88,9 +89,13 @@ def _placed(scene: Scene) -> list[tuple]:
     depths = np.array([t.station + t.speed * ego.time - ego.station for t in scene.things])
     offsets = np.array([thing.offset for thing in scene.things])
     centres, slopes = scene.road.centre(depths, ego), scene.road.slope(depths, ego)
-    rows = zip(scene.things, (centres + offsets).tolist(), depths.tolist(), slopes.tolist(), strict=True)
+    rows = zip(
+        scene.things, (centres + offsets).tolist(), depths.tolist(), slopes.tolist(), strict=True
+    )
     seen = [row for row in rows if -25 < row[2] < SIGHT_M]
-    return sorted(seen, key=lambda row: -row[2] - (row[0].length if isinstance(row[0], House) else 0))
+    return sorted(
+        seen, key=lambda row: -row[2] - (row[0].length if isinstance(row[0], House) else 0)
+    )
 
 
 def _draw_background(picture: Picture, scene: Scene, placed: list[tuple]) -> None:
@@ -104,12 +109,12 @@ def _draw_background(picture: Picture, scene: Scene, placed: list[tuple]) -> Non
     for thing, x, z, slope in placed:
         cast_shadow(shadows, thing, x, z, slope)
     shade = shadows.finish()[first:]
-    ground *= 1 - shade[..., None] * np.float32(SHADE)
-    picture.colour[first:], picture.seg[first:] = ground, seg
+    ground *= 1 - shade * np.float32(SHADE[light.weather == "dusk"])
+    picture.colour[:, first:], picture.seg[first:] = ground, seg
     picture.depth[first:] = depth[:, None]
     heading = scene.road.heading(scene.ego.station) + scene.ego.yaw
     sky = draw_sky(camera, first, light, heading, scene.place == "city")
-    picture.colour[:first], picture.seg[:first], picture.depth[:first] = sky
+    picture.colour[:, :first], picture.seg[:first], picture.depth[:first] = sky
     blocks = [row for row in placed if isinstance(row[0], Block)]
     if blocks:
         _draw_blocks(picture, scene, blocks, plane)
@@ -128,8 +133,8 @@ def _draw_blocks(picture: Picture, scene: Scene, blocks: list[tuple], plane) -> 
     limit[plane.first_row :] = plane.depth
     facades = draw_facades(build_walls(rows, scene.light), camera, scene.light, limit)
     mask = facades.mask
-    behind = picture.colour[mask]
-    picture.colour[mask] = behind + (facades.colour - behind) * facades.cover[:, None]
+    behind = picture.colour[:, mask]
+    picture.colour[:, mask] = behind + (facades.colour - behind) * facades.cover
     solid = facades.cover >= 0.5
     picture.seg[mask] = np.where(solid, BUILDING, picture.seg[mask])
     picture.depth[mask] = np.where(solid, facades.depth, picture.depth[mask])
@@ -144,6 +149,8 @@ def _draw_things(picture: Picture, scene: Scene, placed: list[tuple]) -> Canvas:
     for thing, x, z, slope in visible[-MOST_THINGS:]:
         if canvas.full:
             break
+        if z > SIGHT_M - GROWTH_M and hasattr(thing, "height"):
+            thing = replace(thing, height=thing.height * (SIGHT_M - z) / GROWTH_M)
         DRAW[type(thing)](canvas, thing, x, z, slope, scene.light)
     return canvas
 
@@ -161,11 +168,13 @@ def _lay_over(picture: Picture, canvas: Canvas) -> np.ndarray:
         largest = np.maximum(largest[:, ::2], largest[:, 1::2])
         behind = (near[largest] > picture.depth + 0.5) & (picture.seg == BUILDING)
         cover = np.where(behind, np.float32(0), cover)
-        colour[behind] = 0
+        colour[:, behind] = 0
         here = np.where(behind, np.uint8(0), here)
-    picture.colour *= (1 - cover)[..., None]
+    picture.colour *= 1 - cover
     picture.colour += colour
-    ray = (np.arange(camera.width, dtype=np.float32) + np.float32(0.5 - camera.centre)) / np.float32(camera.focal)
+    ray = (
+        np.arange(camera.width, dtype=np.float32) + np.float32(0.5 - camera.centre)
+    ) / np.float32(camera.focal)
     inverse = np.array(canvas.inverse, np.float32)[here]
     inverse += np.array(canvas.tilt, np.float32)[here] * ray[None]
     thing = here > 0
@@ -224,6 +233,8 @@ def render(scene: Scene, height: int = 128, width: int = 256, frame: int = 0) ->
     if height < MIN_SIZE or width < MIN_SIZE:
         raise ValueError(f"height and width must be at least {MIN_SIZE}, got {height} x {width}.")
     camera = Camera(height, width)
+    heading = scene.road.heading(scene.ego.station) + scene.ego.yaw
+    scene = replace(scene, light=scene.light.turned(heading))
     picture = Picture(camera)
     placed = _placed(scene)
     _draw_background(picture, scene, placed)

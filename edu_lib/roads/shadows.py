@@ -10,9 +10,9 @@ from edu_lib.roads.shapes import SHAPES
 from edu_lib.roads.things import Block, House, Lamp, Person, Plant, Sign, Vehicle
 from edu_lib.roads.weather import Light
 
-NEAR_M = 1.5
+NEAR_M = 1.0
 CIRCLE = [(math.cos(k * math.pi / 6), math.sin(k * math.pi / 6)) for k in range(12)]
-FAR_M = 70.0
+FAR_M = 55.0
 
 
 def convex_hull(points):
@@ -33,6 +33,22 @@ def convex_hull(points):
     return half(points) + half(points[::-1])
 
 
+def _depth(point):
+    return point[1]
+
+
+def clip_near(points):
+    """The part of a ground polygon (x, z) that lies in front of the camera."""
+    kept = []
+    for (x0, z0), (x1, z1) in zip(points, points[1:] + points[:1], strict=True):
+        if z0 >= NEAR_M:
+            kept.append((x0, z0))
+        if (z0 >= NEAR_M) != (z1 >= NEAR_M):
+            share = (NEAR_M - z0) / (z1 - z0)
+            kept.append((x0 + (x1 - x0) * share, NEAR_M))
+    return kept
+
+
 class ShadowLayer:
     """Collects shadows as polygons on the ground, in metres (x, z)."""
 
@@ -49,10 +65,11 @@ class ShadowLayer:
         centre = self.camera.centre * SUPERSAMPLING - 0.5
         horizon = self.camera.horizon * SUPERSAMPLING - 0.5
         corners = []
-        for x, z in points:
-            scale = focal / max(z, NEAR_M)
+        for x, z in clip_near(points) if min(points, key=_depth)[1] < NEAR_M else points:
+            scale = focal / z
             corners.append((centre + x * scale, horizon + HEIGHT_M * scale))
-        self.draw.polygon(corners, fill=strength)
+        if len(corners) > 2:
+            self.draw.polygon(corners, fill=strength)
 
     def ball(self, x, z, height, across, upright) -> None:
         """Shadow of a ball-like crown: its centre `height` above (x, z)."""
@@ -65,7 +82,9 @@ class ShadowLayer:
         outline = []
         for cosine, sine in CIRCLE:
             a, b = stretch * cosine, across * sine
-            outline.append((centre_x + along_x * a - along_z * b, centre_z + along_z * a + along_x * b))
+            outline.append(
+                (centre_x + along_x * a - along_z * b, centre_z + along_z * a + along_x * b)
+            )
         self.patch(outline)
 
     def pole(self, x, z, height, width) -> None:
@@ -100,7 +119,12 @@ def _vehicle_footprint(thing: Vehicle, x, z, slope, margin=0.0):
     shape = SHAPES[thing.kind]
     half = shape.width / 2 + margin
     end_x = x + slope * shape.length
-    return [(x - half, z), (x + half, z), (end_x + half, z + shape.length), (end_x - half, z + shape.length)]
+    return [
+        (x - half, z),
+        (x + half, z),
+        (end_x + half, z + shape.length),
+        (end_x - half, z + shape.length),
+    ]
 
 
 def _sunny(layer: ShadowLayer, thing, x, z, slope) -> None:
@@ -120,7 +144,7 @@ def _sunny(layer: ShadowLayer, thing, x, z, slope) -> None:
 
 def cast_shadow(layer: ShadowLayer, thing, x, z, slope) -> None:
     """Paints the shadow of one thing whose foot is at (x, z)."""
-    if z > FAR_M or z < -4:
+    if z > FAR_M and not isinstance(thing, Block | House):
         return
     if isinstance(thing, Block | House):
         if layer.light.casts_shadows:

@@ -1,7 +1,8 @@
 """The shapes of vehicles: a profile along the length, with a width at each of its points."""
 
+import itertools
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -270,7 +271,7 @@ class _Builder:
     def strips(self) -> None:
         """The skin between the two sides, from the rear bumper over the roof to the front."""
         profile = self.shape.profile
-        for (a0, y0, w0, material), (a1, y1, w1, _) in zip(profile, profile[1:], strict=False):
+        for (a0, y0, w0, material), (a1, y1, w1, _) in itertools.pairwise(profile):
             rise = (a1 - a0) / max(np.hypot(a1 - a0, y1 - y0), 1e-6)
             corners = [(a0, w0, y0), (a0, -w0, y0), (a1, -w1, y1), (a1, w1, y1)]
             face = "top" if material == "roof" else "end"
@@ -293,7 +294,10 @@ class _Builder:
     def ends(self) -> None:
         """Lamps and number plates, and the tyres under the bumpers."""
         shape = self.shape
-        for at, lamps, material in ((-0.01, shape.tail, "tail"), (shape.length + 0.01, shape.head, "head")):
+        for at, lamps, material in (
+            (-0.01, shape.tail, "tail"),
+            (shape.length + 0.01, shape.head, "head"),
+        ):
             rear = at < 0
             bottom, top, inner, outer = lamps
             order = (0, 2, 1) if rear else (1, 2, 0)
@@ -308,14 +312,17 @@ class _Builder:
 
     def tyres(self) -> None:
         shape = self.shape
-        for at, rear in ((shape.wheels[0] - shape.radius, True), (shape.wheels[1] + shape.radius, False)):
+        for at, rear in (
+            (shape.wheels[0] - shape.radius, True),
+            (shape.wheels[1] + shape.radius, False),
+        ):
             for side in (-1, 1):
                 low, high = sorted((side * 0.7, side * 0.97))
                 corners = [(at, high, 0.0), (at, low, 0.0), (at, low, 0.45), (at, high, 0.45)]
                 self.add(corners, "tyre", "end", triple=(0, 2, 1) if rear else (1, 2, 0))
 
 
-@lru_cache(maxsize=None)
+@cache
 def mesh(kind: str) -> Mesh:
     """The mesh of one kind of vehicle."""
     builder = _Builder(SHAPES[kind])

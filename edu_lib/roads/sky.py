@@ -32,18 +32,18 @@ def _clouds(camera: Camera, rows: int, light: Light, heading: float) -> np.ndarr
     return np.asarray(smooth)
 
 
-def _add_sun(sky: np.ndarray, camera: Camera, light: Light, heading: float) -> None:
+def _add_sun(sky: np.ndarray, camera: Camera, light: Light) -> None:
     """A bright disc with a halo, where the sun stands in the picture."""
-    azimuth = light.azimuth - heading
+    azimuth = light.azimuth
     if not light.casts_shadows or math.cos(azimuth) < 0.3:
         return
     column = camera.centre + camera.focal * math.tan(azimuth)
     row = camera.horizon - camera.focal * math.tan(light.elevation) / math.cos(azimuth)
-    rows = np.arange(len(sky), dtype=np.float32)[:, None] + np.float32(0.5 - row)
+    rows = np.arange(sky.shape[1], dtype=np.float32)[:, None] + np.float32(0.5 - row)
     columns = np.arange(camera.width, dtype=np.float32)[None] + np.float32(0.5 - column)
     square = (rows**2 + columns**2) / np.float32((camera.width * 0.1) ** 2)
     halo = np.exp(-square * np.float32(0.6)) * np.float32(0.7) + np.exp(-square * 40)
-    sky += halo[..., None] * np.array([150, 118, 62], np.float32)
+    sky += np.array([150, 118, 62], np.float32)[:, None, None] * halo
 
 
 def _hill_line(camera: Camera, light: Light, heading: float, layer: int) -> np.ndarray:
@@ -68,19 +68,19 @@ def _skyline(camera: Camera, light: Light, heading: float) -> np.ndarray:
 def draw_sky(
     camera: Camera, rows: int, light: Light, heading: float, city: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colour [rows, W, 3], classes and depth [rows, W] of the rows above the horizon.
+    """Colour [3, rows, W], classes and depth [rows, W] of the rows above the horizon.
 
     heading: direction of the camera in radians; sky and hills turn with it.
     """
     mood = light.mood
     zenith, horizon = np.array(mood.zenith, np.float32), np.array(mood.horizon, np.float32)
     height = np.clip(np.arange(rows, dtype=np.float32) / max(rows, 1), 0, 1) ** 1.4
-    gradient = zenith + (horizon - zenith) * height[:, None]
-    sky = np.repeat(gradient[:, None], camera.width, 1)
+    gradient = zenith[:, None] + (horizon - zenith)[:, None] * height
+    sky = np.repeat(gradient[..., None], camera.width, 2)
     if mood.clouds:
-        cover = _clouds(camera, rows, light, heading)[..., None]
-        sky += (np.array(mood.cloud, np.float32) - sky) * cover
-    _add_sun(sky, camera, light, heading)
+        cover = _clouds(camera, rows, light, heading)
+        sky += (np.array(mood.cloud, np.float32)[:, None, None] - sky) * cover
+    _add_sun(sky, camera, light)
     seg = np.full((rows, camera.width), SKY, np.uint8)
     depth = np.full((rows, camera.width), MAX_DEPTH, np.float32)
     above = np.float32(camera.horizon) - np.arange(rows, dtype=np.float32)[:, None] - 0.5
@@ -95,7 +95,9 @@ def draw_sky(
         colour = np.array(base, np.float32) * light.tint
         colour += (horizon - colour) * np.float32(faded)
         cover = np.clip(ridge.astype(np.float32)[None] - above + 0.5, 0, 1)
-        sky += (colour - sky) * cover[..., None]
-        seg[cover > 0.5] = class_id
-        depth[cover > 0.5] = MAX_DEPTH * 0.95
+        part = slice(max(0, rows - int(ridge.max()) - 2), rows)
+        cover = cover[part]
+        sky[:, part] += (colour[:, None, None] - sky[:, part]) * cover
+        seg[part][cover > 0.5] = class_id
+        depth[part][cover > 0.5] = MAX_DEPTH * 0.95
     return sky, seg, depth

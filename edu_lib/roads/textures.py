@@ -1,7 +1,7 @@
 """The bank of noise textures and plant pictures that all scenes share. Made once a process."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from PIL import Image
@@ -108,14 +108,16 @@ def plant_picture(rng, kind: str) -> np.ndarray:
         lean = rng.uniform(-0.04, 0.04) * (0.95 - down)
         width = 0.013 + 0.028 * np.clip(down - 0.45, 0, 1)
         trunk = (np.abs(across - 0.5 - lean) < width) & (down > 0.5) & ~mask
-        bark = np.array([88, 70, 54]) * (0.75 - (across - 0.5) * 6 + 0.4 * (texture - 0.5))[..., None]
+        bark = (
+            np.array([88, 70, 54]) * (0.75 - (across - 0.5) * 6 + 0.4 * (texture - 0.5))[..., None]
+        )
         colour = np.where(trunk[..., None], bark, colour)
         mask = mask | trunk
     picture = np.dstack([colour, mask * 255.0])
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-@lru_cache(maxsize=None)
+@cache
 def plant_pyramid(kind: str, index: int, tone: int) -> list[Image.Image]:
     """A plant's picture at full, 1/2, 1/4 and 1/8 size, so that shrinking it stays quick.
 

@@ -75,6 +75,7 @@ class Rail(Thing):
 class Gantry(Thing):
     left: float = -2.0
     right: float = 12.0
+    height: float = 6.6
     colour: Colour = (24, 74, 150)
 
 

@@ -116,4 +116,4 @@ def people(dice: Dice, place: str, road: Road, start: float, end: float) -> Iter
     cyclists = {"city": 2, "suburb": 2, "rural": 1, "highway": 0}[place]
     for _ in range(dice.integer(0, cyclists)):
         offset = road.edge_right - road.parking - dice.uniform(0.45, 0.7)
-        yield sample_person(dice, start + dice.log_uniform(6, 50), offset, "along")
+        yield sample_person(dice, start + dice.log_uniform(8, 55), offset, "along")

@@ -1,7 +1,7 @@
 """Weather and time of day: the colours of the sky, the sun, the haze, and how the camera sees."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,7 +57,7 @@ MOODS = {
     "night": Mood(
         (7, 9, 22),
         (34, 35, 56),
-        (0.19, 0.21, 0.31),
+        (0.22, 0.24, 0.34),
         (30, 30, 44),
         0.35,
         (0.0015, 0.003),
@@ -106,6 +106,10 @@ class Light:
     cloud_edge: float
     cloud_scale: float
 
+    def turned(self, heading: float) -> "Light":
+        """The same light, seen by a camera that has turned by `heading` radians."""
+        return replace(self, azimuth=self.azimuth - heading)
+
     @property
     def casts_shadows(self) -> bool:
         return self.mood.sunny
@@ -147,7 +151,11 @@ def sample_light(dice: Dice, weather: str) -> Light:
         elevation=elevation,
         tint=np.array(mood.tint, np.float32) * np.float32(brightness),
         haze=dice.uniform(*mood.haze),
-        exposure=(exposure * dice.uniform(0.97, 1.03), exposure, exposure * dice.uniform(0.97, 1.03)),
+        exposure=(
+            exposure * dice.uniform(0.97, 1.03),
+            exposure,
+            exposure * dice.uniform(0.97, 1.03),
+        ),
         noise=dice.uniform(*mood.noise),
         wet=max(0.0, wet),
         cloud_texture=dice.integer(0, 4),

@@ -1,18 +1,24 @@
 """Refuse connections to other machines. Python imports this at its start when this folder is on
 PYTHONPATH, in every process that a test starts, notebook kernels included.
+
+An audit hook sees each connection and each datagram of Python's sockets before it leaves, whoever
+asks for it: a library, asyncio, ssl.
 """
 
 import ipaddress
 import socket
+import sys
 
-_connect, _connect_ex = socket.socket.connect, socket.socket.connect_ex
-_getaddrinfo = socket.getaddrinfo
+LOOK_UPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+CONNECTIONS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
+INTERNET = {socket.AF_INET, socket.AF_INET6}
 
 
-def _is_this_machine(host: object) -> bool:
-    if host in (None, "", "localhost", b"localhost"):
+def is_this_machine(host: object) -> bool:
+    """Whether a host name or address, as the socket module takes it, is this machine."""
+    if host in (None, "", b"", "localhost", b"localhost"):
         return True
-    name = host.decode() if isinstance(host, bytes) else str(host)
+    name = host.decode() if isinstance(host, (bytes, bytearray)) else str(host)
     try:
         address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
@@ -20,28 +26,16 @@ def _is_this_machine(host: object) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _check(host: object) -> None:
-    if not _is_this_machine(host):
+def refuse_other_machines(event: str, arguments: tuple) -> None:
+    """Audit hook: raise ConnectionRefusedError before a socket reaches another machine."""
+    if event in LOOK_UPS:
+        host = arguments[0]
+    elif event in CONNECTIONS and arguments[1] and arguments[0].family in INTERNET:
+        host = arguments[1][0]
+    else:
+        return
+    if not is_this_machine(host):
         raise ConnectionRefusedError(f"the tests run offline: a connection to {host} was refused")
 
 
-def _checked_connect(self: socket.socket, address: object) -> None:
-    if isinstance(address, tuple):
-        _check(address[0])
-    return _connect(self, address)
-
-
-def _checked_connect_ex(self: socket.socket, address: object) -> int:
-    if isinstance(address, tuple):
-        _check(address[0])
-    return _connect_ex(self, address)
-
-
-def _checked_getaddrinfo(host, *arguments, **options):
-    _check(host)
-    return _getaddrinfo(host, *arguments, **options)
-
-
-socket.socket.connect = _checked_connect
-socket.socket.connect_ex = _checked_connect_ex
-socket.getaddrinfo = _checked_getaddrinfo
+sys.addaudithook(refuse_other_machines)

@@ -1,6 +1,6 @@
 """Curves: a training run, and the roofline of a machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -16,39 +16,32 @@ from edu_lib.teach.plots.style import (
     colour,
     new_figure,
 )
+from edu_lib.training.history import History
 
 
 @mpl.rc_context(HOUSE_STYLE)
-def training_curve(history: Sequence[Mapping], target: float | None = None) -> Figure:
-    """Loss on the left, accuracy on the right, over epochs.
+def training_curve(history: History, target: float | None = None) -> Figure:
+    """Training loss on the left and, where it was measured, validation accuracy on the right.
 
-    history: one mapping an epoch with 'train_loss' and, where measured, 'val_loss' and
-    'val_accuracy' (percent). target: an accuracy to mark with a line.
-    Raises ValueError if no epoch is given or an epoch has no 'train_loss'. Taught in chapter 02.
+    target: an accuracy in percent to mark with a line.
+    Raises ValueError if the history has no epoch. Taught in chapter 02.
     """
-    if not history:
+    if not history.epochs:
         raise ValueError("The history is empty: train for at least one epoch.")
-    if any("train_loss" not in epoch for epoch in history):
-        raise ValueError("Each epoch of the history needs a 'train_loss'.")
-    epochs = range(1, len(history) + 1)
-    has_accuracy = all("val_accuracy" in epoch for epoch in history)
+    numbers = range(1, len(history.epochs) + 1)
+    accuracies = history.validation_accuracy
+    has_accuracy = None not in accuracies
     figure = new_figure(8.4 if has_accuracy else 4.6, 3.2)
     panels = np.atleast_1d(figure.subplots(1, 2 if has_accuracy else 1))
-    panels[0].plot(epochs, [epoch["train_loss"] for epoch in history], label="training", marker="o")
-    if all("val_loss" in epoch for epoch in history):
-        panels[0].plot(
-            epochs, [epoch["val_loss"] for epoch in history], label="held out", marker="o"
-        )
-    panels[0].legend(loc="upper right")
-    panels[0].set(xlabel="epoch", ylabel="loss (cross-entropy)", ylim=(0, None))
+    panels[0].plot(numbers, history.train_loss, marker="o")
+    panels[0].set(xlabel="epoch", ylabel="mean training loss", ylim=(0, None))
     if has_accuracy:
-        accuracies = [epoch["val_accuracy"] for epoch in history]
         _draw_accuracy(panels[1], accuracies, target)
     for axes in panels:
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         axes.margins(x=0.02)
-    shown = "loss and held-out accuracy" if has_accuracy else "loss"
-    text = f"Training over {len(history)} epochs: {shown}."
+    shown = "loss and validation accuracy" if has_accuracy else "loss"
+    text = f"Training over {len(history.epochs)} epochs: {shown}."
     final = f" The last accuracy is {accuracies[-1]:.2f} %." if has_accuracy else ""
     return Figure(figure, text + final, text)
 
@@ -58,7 +51,7 @@ def _draw_accuracy(axes: Axes, accuracies: list[float], target: float | None) ->
     axes.annotate(f"{accuracies[-1]:.2f} %", (len(accuracies), accuracies[-1]), (0, -14),
                   color=COMPRESSED, ha="right", textcoords="offset points",
                   fontweight="bold")  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="held-out accuracy (%)")
+    axes.set(xlabel="epoch", ylabel="validation accuracy (%)")
     if target is not None:
         axes.axhline(target, color=BUDGET, linestyle="--", linewidth=1.4)
         axes.annotate(f"{target:g} %", (1, target), (0, 3), color=BUDGET,

@@ -1,0 +1,293 @@
+# %% [markdown]
+# # Start here: thirty frames a second
+#
+# **Question.** A camera gives thirty pictures a second. Can a network on this machine keep up?
+#
+# | minutes to read | CPU seconds to run | before this |
+# |---|---|---|
+# | 10 | {{results.chapter_seconds.00_start_here:.0f}} | a little Python |
+#
+# **Objectives.** After this chapter you can
+#
+# 1. turn a frame rate into a time budget, and say which networks fit into it;
+# 2. time a network on this machine and compare two ways to run it;
+# 3. use what every chapter has: predictions, explorers, checked exercises, the ledger.
+#
+# Run the cells from top to bottom with Shift+Enter. Nothing is downloaded, now or later.
+
+# %%
+import torch
+
+import edu_lib as edu
+
+torch.set_num_threads(1)
+edu.plots.use_house_style()
+
+# %% [markdown]
+# ## A first result
+#
+# The cell below loads a small network, LeNet-5, that ships with the kit. Draw a digit on the pad with
+# the mouse, a finger or a pen. The network reads it after each stroke.
+#
+# The small grey picture is what the network sees: your drawing, shrunk to 28x28 pixels and centred,
+# as the digits of its training set were.
+
+# %%
+lenet = edu.load_weights(edu.models.LeNet5(), "lenet5")
+edu.DigitPad(lenet)
+
+# %% [markdown]
+# Try to fool it. A 1 with a long flag, a 7 with a bar, a 4 drawn small in a corner: which of them
+# fail? The network has seen {{results.lenet_weights.lenet5.num_images:,}} digits in training, each of
+# them distorted anew every time. On 10,000 digits that it had never seen it makes
+# {{results.lenet_weights.lenet5.test_error:.2f}} % errors.
+#
+# ## The number that runs through this kit
+#
+# A car's camera, a phone, a drone: thirty frames a second is the usual rate. When the next frame
+# arrives, the answer to the last one must be there. That leaves each frame one thirtieth of a second.
+
+# %%
+budget_ms = 1000 / 30
+print(f"the budget of one frame: {budget_ms:.1f} ms")
+assert budget_ms == edu.plots.FRAME_BUDGET_MS
+
+# %% [markdown]
+# What happens to a network that needs longer? While it works, frames arrive and find it busy. They
+# are lost. The function below plays that through: a network takes the newest frame as soon as it is
+# free.
+
+# %%
+def handled_frames(network_ms: float, num_frames: int = 30, fps: float = 30) -> list[int]:
+    """Numbers of the frames that a network needing `network_ms` handles; the others are lost."""
+    handled, free_at = [], 0.0
+    for frame in range(num_frames):
+        arrives_at = frame * 1000 / fps
+        if arrives_at + 1e-9 >= free_at:
+            handled.append(frame)
+            free_at = arrives_at + network_ms
+    return handled
+
+
+for network_ms in (10, 33, 50, 150):
+    print(f"{network_ms:3d} ms: handles {len(handled_frames(network_ms)):2d} of 30 frames")
+
+# %% [markdown]
+# A network of 50 ms is not "a bit too slow". It loses every second frame. A car at 50 km/h moves half
+# a metre in a frame, so it would decide on pictures that are a metre apart.
+#
+# **Explore.** Move the slider. Each square is a frame of one second, filled if the network handled
+# it. Watch what happens on both sides of 33 ms and of 67 ms.
+
+# %%
+from matplotlib.patches import Rectangle
+
+
+def draw_second(network_ms: float):
+    """One second of frames, one square a frame, and the time the network spends on each."""
+    handled = set(handled_frames(network_ms))
+    figure = edu.plots.new_figure(8.4, 1.7)
+    axes = figure.subplots()
+    for frame in range(30):
+        start, filled = frame * budget_ms, frame in handled
+        colour = edu.plots.FP32 if filled else "white"
+        axes.add_patch(
+            Rectangle((start + 2, 0.1), budget_ms - 4, 0.8, facecolor=colour, edgecolor="#8A8F98")
+        )
+        if filled:
+            axes.plot([start, start + network_ms], [-0.25, -0.25], color=edu.plots.INK, lw=3)
+            axes.plot(start, -0.25, "|", color=edu.plots.INK, ms=9)
+    axes.set(xlim=(0, 1000), ylim=(-0.5, 1), yticks=[], xlabel="time (ms)")
+    axes.set_ylabel("frames")
+    axes.grid(visible=False)
+    note = f"{network_ms} ms a frame: {len(handled)} of 30 frames handled"
+    axes.set_title(note)
+    return figure, note
+
+
+edu.Explorer(draw_second, network_ms=(5, 160, 5, 50))
+
+# %% [markdown]
+# ## Predict, then measure
+#
+# Every chapter asks you to guess before it shows. Lock a guess: it cannot be changed afterwards. A
+# wrong guess teaches more than none.
+
+# %%
+guess = edu.predict(
+    "00.lenet_time",
+    "LeNet-5 reads one digit on one core of this machine. How long does it take?",
+    options=["over 33 ms", "10 to 33 ms", "1 to 10 ms", "under 1 ms"],
+)
+guess
+
+# %% [markdown]
+# Now the measurement. The same network runs in two ways: step by step in PyTorch ("eager"), and
+# exported to a file that ONNX Runtime executes. The timer warms up, repeats, and gives the median
+# (p50: half of the calls were faster).
+
+# %% tags=["nbval-ignore-output"]
+import tempfile
+from pathlib import Path
+
+digit = edu.mnist().test.X[:1]
+folder = Path(tempfile.mkdtemp())
+onnx_file = edu.export_onnx(lenet, digit, folder / "lenet5.onnx")
+
+eager = edu.measure_latency(edu.pytorch_runner(lenet, digit, threads=1, name="PyTorch, eager"))
+onnx = edu.measure_latency(edu.onnxruntime_runner(onnx_file, digit, threads=1, name="ONNX Runtime"))
+for measured in (eager, onnx):
+    print(f"{measured.name:15s} p50 {measured.p50_ms:.3f} ms, p99 {measured.p99_ms:.3f} ms")
+
+# %%
+assert max(eager.p50_ms, onnx.p50_ms) < 1
+guess.reveal("under 1 ms", "its 416,520 multiplications are little work for a core of today")
+
+# %% [markdown]
+# The second line of the measurement is the first surprise of this kit: the same network, the same
+# numbers out, and several times faster. For a network this small, eager PyTorch spends most of its
+# time between the layers, not in them. That is why we never call a network slow, or a compressed one
+# fast, before both ran in a good runtime.
+
+# %%
+assert onnx.p50_ms < eager.p50_ms
+logits = edu.run_onnx(onnx_file, digit)
+same = torch.allclose(torch.from_numpy(logits), lenet(digit), atol=1e-4)
+print(f"both read a {int(logits.argmax())}; same logits: {same}")
+
+# %% [markdown]
+# LeNet-5 fits into the budget hundreds of times. It reads one grey digit of 28x28 pixels. The networks
+# at the end of this kit read a whole street: what is road, how far is everything, where to steer. They
+# begin several times over the budget. The chapters between are about closing that gap.
+#
+# ## The map
+#
+# The kit follows the history. Filled stations are chapters that are in your folder.
+
+# %%
+PARTS = {
+    "begin": ["00 start here", "01 convolution"],
+    "history": ["02 LeNet 1998", "03 AlexNet 2012", "04 the data bill"],
+    "machines": ["05 CPU versus GPU", "06 cloud versus edge"],
+    "smaller": [
+        "07 separable conv.",
+        "08 pruning",
+        "09 quantization",
+        "10 compression",
+        "11 distillation",
+        "12 multi-task",
+    ],
+    "finish": ["13 thirty frames", "14 scoreboard"],
+}
+
+figure = edu.plots.new_figure(8.4, 2.6)
+axes = figure.subplots()
+colours = [edu.plots.FP32, edu.plots.GOOD, edu.plots.ACCENT, edu.plots.COMPRESSED, "#C0392B"]
+position = 0
+for (part, chapters), colour in zip(PARTS.items(), colours, strict=True):
+    axes.plot([position, position + len(chapters) - 1], [0, 0], color=colour, lw=5)
+    axes.text(position - 0.25, -0.75, part, color=colour, fontweight="bold", va="top")
+    for chapter in chapters:
+        is_here = any(Path(".").glob(f"{chapter[:2]}_*.ipynb"))
+        face = colour if is_here else "white"
+        axes.plot(position, 0, "o", ms=15, markerfacecolor=face, markeredgecolor=colour, mew=2)
+        axes.text(position, 0.55, chapter, rotation=35, fontsize=9)
+        position += 1
+axes.set(xlim=(-0.6, position + 0.9), ylim=(-1.6, 3.6))
+axes.set_axis_off()
+edu.show(figure, alt="The fifteen chapters as stations of one line in five parts, 00 to 14.")
+
+# %% [markdown]
+# - **begin**: the tools, and what a convolution computes and costs.
+# - **history**: why networks of 1998 became practical in 2012, and the price in labelled data.
+# - **machines**: where the time goes on a CPU and on a GPU, and why a network leaves the cloud.
+# - **smaller**: six ways to make a network small, each weighed as a file and timed.
+# - **finish**: a road-perception network from far over the budget to far inside it.
+#
+# ## Is this machine ready?
+#
+# The doctor looks at the packages, the processor, the memory and the data, and says what to do about
+# each problem. The same report comes from `python3 kit.py doctor`.
+
+# %% tags=["nbval-ignore-output"]
+from tools.doctor import print_report
+
+print_report()
+
+# %% [markdown]
+# ## Exercises
+#
+# An exercise is a function with a hole. Fill it in, run the cell, then run the check below it. A check
+# says which case failed and gives a hint. You may try as often as you like.
+#
+# **1. The budget.** Write `frame_budget_ms(frames_per_second)`: the milliseconds that one frame may
+# take. Thirty frames a second leave 33.33 ms each. Do not round.
+
+# %% exercise="ch00.frame_budget"
+def frame_budget_ms(frames_per_second: float) -> float:
+    """Milliseconds that one frame may take."""
+    ### BEGIN SOLUTION
+    return 1000 / frames_per_second
+    ### END SOLUTION
+
+
+# %% check="ch00.frame_budget" points=1
+edu.check("ch00.frame_budget", frame_budget_ms)
+
+# %% [markdown]
+# **2. The share that fits.** A network does not need the same time for every frame. Write
+# `share_that_fits(times_ms, fps)`: the percentage of the measured times, 0 to 100, that are within
+# the budget of one frame. A frame of exactly the budget fits.
+#
+# *Hint.* `sum(condition for ...)` counts how often a condition holds.
+
+# %% exercise="ch00.fits"
+def share_that_fits(times_ms: list[float], fps: float) -> float:
+    """Percentage of the times that are within the budget of one frame."""
+    ### BEGIN SOLUTION
+    budget = 1000 / fps
+    return 100 * sum(time <= budget for time in times_ms) / len(times_ms)
+    ### END SOLUTION
+
+
+# %% check="ch00.fits" points=2
+edu.check("ch00.fits", share_that_fits)
+
+# %% [markdown]
+# ## The ledger
+#
+# Each chapter adds rows to one table: a model, its quality, its size as a file, its time for one
+# frame. Bars show the time on a logarithmic axis, the red line is the budget. Your first row:
+
+# %% tags=["nbval-ignore-output"]
+cost = edu.count_cost(lenet, (1, 1, 28, 28))
+mine = edu.LedgerRow(
+    chapter="00",
+    model="LeNet-5",
+    quality=edu.load_result("lenet_weights")["lenet5"]["test_accuracy"],
+    quality_unit="% of MNIST",
+    params=cost.params,
+    macs=cost.macs,
+    file_bytes=onnx_file.stat().st_size,
+    p50_ms=onnx.p50_ms,
+    backend="ONNX Runtime, 1 thread",
+)
+edu.ledger(upto="00", mine=[mine])
+
+# %% [markdown]
+# ## Key points
+#
+# - Thirty frames a second leave 33 ms for each. A network that needs 34 ms loses every second frame.
+# - How fast a network is depends on what runs it, so we measure in more than one runtime.
+# - Measure, and read the quality before the speed.
+#
+# **Terms.** *Frame*: one picture of a video. *Budget*: the time that one frame may take. *Latency*: the
+# time from a frame to its answer. *p50, p99*: half, or 99 %, of the calls were faster than this.
+# *Eager*: PyTorch runs a network one operation after another, as Python reaches them. *ONNX*: a file
+# format for networks; *ONNX Runtime* executes such files. *MAC*: one multiplication and one addition,
+# the unit in which the work of a network is counted.
+#
+# **References.** Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
+# document recognition", Proceedings of the IEEE 86(11), 1998. · ONNX Runtime, onnxruntime.ai.
+#
+# **Next.** [01 Convolution](01_convolution.ipynb): what such a network computes, and what it costs.

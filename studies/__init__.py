@@ -1,0 +1,1 @@
+"""Long experiments: each writes data/results/NAME.json, shows progress and can be resumed."""

@@ -1,0 +1,120 @@
+"""Time the networks of the kit on this machine: python3 kit.py bench [--save]
+
+Each network that ships with weights is exported to ONNX and timed in ONNX Runtime, one thread, by
+the protocol of edu_lib.measure.latency. --save writes data/results/ledger.json, which the chapters
+show. Nothing else should run meanwhile: a row whose A/A control is off is void and is not saved.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import edu_lib as edu
+
+COMMAND = "python3 kit.py bench --save"
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network of the ledger: what builds it, and where its quality stands in a result file."""
+
+    chapter: str
+    model: str
+    weights: str
+    build: Callable[[], nn.Module]
+    input_shape: tuple[int, ...]
+    quality_unit: str
+    quality: Callable[[], float]
+
+
+def lenet_1998_accuracy() -> float:
+    """Of the shipped weights, seed 0 of the study, in percent."""
+    return 100 - edu.load_result("lenet_1998")["shifted"]["test_errors"][0]
+
+
+ENTRIES = [
+    Entry(
+        chapter="02",
+        model="LeNet-5, 1998",
+        weights="lenet1998",
+        build=edu.models.LeNet1998,
+        input_shape=(1, 1, 28, 28),
+        quality_unit="% of MNIST",
+        quality=lenet_1998_accuracy,
+    ),
+    Entry(
+        chapter="02",
+        model="LeNet-5, modern",
+        weights="lenet5",
+        build=edu.models.LeNet5,
+        input_shape=(1, 1, 28, 28),
+        quality_unit="% of MNIST",
+        quality=lambda: edu.load_result("lenet_weights")["lenet5"]["test_accuracy"],
+    ),
+]
+
+
+def measure(entry: Entry, folder: Path) -> edu.LedgerRow:
+    """One row of the ledger. Raises RuntimeError if the machine was never quiet enough."""
+    model = edu.load_weights(entry.build(), entry.weights)
+    X = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
+    file = edu.export_onnx(model, X, folder / f"{entry.weights}.onnx")
+    runner = edu.onnxruntime_runner(file, X, threads=1, name=entry.model)
+    for _ in range(ATTEMPTS):
+        measurement = edu.measure_latency(runner)
+        if not measurement.void:
+            break
+    else:
+        raise RuntimeError(
+            f"{entry.model}: the timer's control was off {ATTEMPTS} times; close other programs "
+            "and run `python3 kit.py bench` again"
+        )
+    cost = edu.count_cost(model, entry.input_shape)
+    return edu.LedgerRow(
+        chapter=entry.chapter,
+        model=entry.model,
+        quality=entry.quality(),
+        quality_unit=entry.quality_unit,
+        params=cost.params,
+        macs=cost.macs,
+        file_bytes=file.stat().st_size,
+        p50_ms=measurement.p50_ms,
+        backend="ONNX Runtime, 1 thread",
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Time every entry, print the rows, and save them where that is asked for."""
+    unknown = [word for word in arguments if word != "--save"]
+    if unknown:
+        print(f"bench knows --save and nothing else, not {' '.join(unknown)}.")
+        return 2
+    machine = edu.describe_machine()
+    print(f"{machine['cpu']}, {machine['cores']} cores; one thread, batch 1")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for entry in ENTRIES:
+            try:
+                row = measure(entry, Path(folder))
+            except RuntimeError as error:
+                print(error)
+                return 1
+            rows.append(row)
+            print(
+                f"{row.model:20s} {row.quality:6.2f} {row.quality_unit:12s} "
+                f"{row.file_bytes:10,} bytes {row.p50_ms:9.4f} ms"
+            )
+    if "--save" in arguments:
+        path = edu.save_result("ledger", {"rows": [asdict(row) for row in rows]}, COMMAND)
+        print(f"Saved {path.name}; build the chapters again to show it: python3 kit.py build")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""How fast does LeNet-5 learn MNIST? Seconds to 99.0 % and to 99.4 %, ten seeds.
+
+    python3 -m studies.mnist_time_to_accuracy [--seeds N]
+
+Each goal has a fixed recipe, chosen on the validation split. A run trains the modern LeNet-5
+(61,706 parameters) from cold weights on the 60,000 training images in memory, on all cores. Its
+seconds are wall-clock seconds from before the model is made until the last step; evaluation is not
+counted, and nothing is compiled. The test set is read once a run, at the end. A goal counts as
+reached if the mean accuracy of the seeds reaches it. Takes about ten minutes; finished runs are
+kept in data/cache, so an interrupted study goes on. Nothing else should run meanwhile.
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+from statistics import mean
+
+import torch
+
+import edu_lib as edu
+from edu_lib.data import DATA_FOLDER, Dataset
+from edu_lib.measure.results import write_json
+
+COMMAND = "python3 -m studies.mnist_time_to_accuracy"
+CACHE = DATA_FOLDER / "cache" / "mnist_time_to_accuracy.json"
+GOALS = {
+    "99_0": {
+        "goal": 99.0,
+        "augment": None,
+        "recipe": {"num_epochs": 3, "batch_size": 128, "lr": 5e-3, "channels_last": True},
+    },
+    "99_4": {
+        "goal": 99.4,
+        "augment": partial(edu.random_affine, degrees=8, translate=0.06, scale=0.1, shear=5),
+        "recipe": {"num_epochs": 12, "batch_size": 128, "lr": 5e-3, "channels_last": True},
+    },
+}
+
+
+def run(data: Dataset, goal: str, seed: int, progress: bool = False) -> dict[str, float]:
+    """One training; its wall-clock seconds and its test accuracy in percent."""
+    setting = GOALS[goal]
+    start = time.perf_counter()
+    torch.manual_seed(seed)
+    model = edu.models.LeNet5()
+    edu.fit(
+        model,
+        data.train.X,
+        data.train.y,
+        augment=setting["augment"],
+        seed=seed,
+        device="cpu",
+        progress=progress,
+        **setting["recipe"],
+    )
+    seconds = time.perf_counter() - start
+    accuracy = edu.evaluate(model, data.test.X, data.test.y).accuracy
+    return {"seconds": seconds, "accuracy": accuracy}
+
+
+def summary(goal: str, runs: list[dict[str, float]]) -> dict:
+    """The figures of one goal over its runs."""
+    accuracies = [run["accuracy"] for run in runs]
+    return {
+        "recipe": GOALS[goal]["recipe"],
+        "goal": GOALS[goal]["goal"],
+        "mean_accuracy": mean(accuracies),
+        "worst_accuracy": min(accuracies),
+        "reached": mean(accuracies) >= GOALS[goal]["goal"],
+        "mean_seconds": mean(run["seconds"] for run in runs),
+        "slowest_seconds": max(run["seconds"] for run in runs),
+        "runs": runs,
+    }
+
+
+def main() -> None:
+    """All goals and seeds, then the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    num_seeds = parser.parse_args().seeds
+    data = edu.mnist()
+    done = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    for goal in GOALS:
+        for seed in range(num_seeds):
+            key = f"{goal} {GOALS[goal]['recipe']} seed {seed}"
+            if key not in done:
+                done[key] = run(data, goal, seed)
+                write_json(CACHE, done)
+            print(f"{goal} seed {seed}: {done[key]}", flush=True)
+    figures = {"seeds": num_seeds, "threads": torch.get_num_threads()}
+    for goal in GOALS:
+        keys = [f"{goal} {GOALS[goal]['recipe']} seed {seed}" for seed in range(num_seeds)]
+        part = summary(goal, [done[key] for key in keys])
+        figures[f"to_{goal}"] = part
+        figures[f"mean_seconds_to_{goal}"] = part["mean_seconds"] if part["reached"] else None
+    edu.save_result("mnist_time_to_accuracy", figures, COMMAND)
+
+
+if __name__ == "__main__":
+    main()
