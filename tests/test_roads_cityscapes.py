@@ -115,5 +115,5 @@ def test_what_is_missing_is_named(tree, tmp_path_factory):
         CityscapesFolder(tree, "validation")
     labels = tree / "gtFine" / "train" / "bonn"
     next(labels.glob("*labelIds.png")).unlink()
-    with pytest.raises(FileNotFoundError, match="labelIds.png of image bonn"):
+    with pytest.raises(FileNotFoundError, match=r"labels .* of image bonn"):
         CityscapesFolder(tree, "train", 32, 64)[2]

@@ -1,6 +1,6 @@
 """The continuous drive: one world, smooth motion."""
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_number_of_frames_and_kind_of_sample(frames):
 
 
 def test_consecutive_frames_differ_little(frames):
-    pairs = list(itertools.pairwise(frames))
+    pairs = list(pairwise(frames))
     change = [np.abs(b.image.astype(int) - a.image).mean() for a, b in pairs]
     labels = [(b.segmentation != a.segmentation).mean() for a, b in pairs]
     steering = [abs(b.steering - a.steering) for a, b in pairs]
@@ -41,13 +41,24 @@ def test_consecutive_frames_differ_little(frames):
 
 def test_nothing_large_appears_from_nowhere(frames):
     """A vehicle box that is new was small, or at the border of the image, one frame before."""
-    for before, after in itertools.pairwise(frames):
+    for before, after in pairwise(frames):
         known = [box.distance_m for box in before.boxes]
         for box in after.boxes:
             at_border = box.x0 <= 1 or box.x1 >= SIZE["width"] - 1
             large = (box.x1 - box.x0) * (box.y1 - box.y0) > 150
             if large and not at_border:
                 assert min(abs(box.distance_m - distance) for distance in known) < 2.0
+
+
+def test_a_parked_vehicle_comes_nearer_at_the_speed_of_the_camera(frames):
+    step = SPEED["suburb"] / 15
+    followed = 0
+    for before, after in pairwise(frames):
+        later = [box.distance_m for box in after.boxes if box.class_id == VEHICLE]
+        for box in before.boxes:
+            expected = box.distance_m - step
+            followed += any(abs(expected - distance) < 1e-3 for distance in later)
+    assert followed > 60
 
 
 def test_the_vehicle_ahead_keeps_its_distance():
@@ -60,7 +71,7 @@ def test_the_vehicle_ahead_keeps_its_distance():
     assert np.ptp(distances) < 0.5
 
 
-def test_a_standing_thing_comes_nearer_at_the_speed_of_the_camera():
+def test_the_world_is_populated_along_the_whole_drive():
     world = _sample_world(Dice([7, 3]), 7, "city", "clear", 6.0)
     parked = [t for t in world.things if isinstance(t, Vehicle) and t.speed == 0]
     moving = [t for t in world.things if isinstance(t, Vehicle) and t.speed != 0]

@@ -181,11 +181,8 @@ def test_night_is_darker_than_day():
     assert night < 0.5 * day
 
 
-def test_fog_hides_contrast_far_away():
+def test_fog_takes_contrast_away():
     clear, fog = (scene(4, *SIZE, place="rural", weather=w) for w in ("clear", "fog"))
-    far = clear.segmentation == SKY
-    far[: SIZE[0] // 4] = False
-    assert fog.image[far].std() < clear.image[far].std() + 1e-6 or not far.any()
     assert fog.image.std() < clear.image.std()
 
 

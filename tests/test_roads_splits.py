@@ -7,14 +7,14 @@ import os
 import numpy as np
 import pytest
 
-from edu_lib.roads import PLACES, WEATHERS, road_split, scene, splits
+from edu_lib.roads import PLACES, WEATHERS, chunks, road_split, scene, splits
 
 SIZE = {"height": 32, "width": 64, "workers": 1}
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(splits, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "CHUNK", 2)
 
 
 def _expect(data, split, count):
@@ -41,7 +41,7 @@ def test_a_split_holds_the_scenes_of_its_seeds(tmp_path, small_chunks):
 
 def test_the_second_call_reads_and_does_not_draw(tmp_path, monkeypatch):
     first = road_split("test", 3, root=tmp_path, **SIZE)
-    monkeypatch.setattr(splits, "_generate_chunk", lambda job: pytest.fail("drawn again"))
+    monkeypatch.setattr(chunks, "generate_chunk", lambda job: pytest.fail("drawn again"))
     second = road_split("test", 3, root=tmp_path, **SIZE)
     np.testing.assert_array_equal(first["images"], second["images"])
 
@@ -65,7 +65,7 @@ def test_two_processes_give_the_same_as_one(tmp_path, small_chunks):
 
 
 def test_an_interrupted_generation_goes_on_where_it_stopped(tmp_path, small_chunks, monkeypatch):
-    draw, drawn = splits._generate_chunk, []
+    draw, drawn = chunks.generate_chunk, []
 
     def interrupted(job):
         if len(drawn) == 2:
@@ -73,12 +73,12 @@ def test_an_interrupted_generation_goes_on_where_it_stopped(tmp_path, small_chun
         drawn.append(job[1])
         return draw(job)
 
-    monkeypatch.setattr(splits, "_generate_chunk", interrupted)
+    monkeypatch.setattr(chunks, "generate_chunk", interrupted)
     with pytest.raises(KeyboardInterrupt):
         road_split("train", 6, root=tmp_path, **SIZE)
     assert not (tmp_path / "train-6-32x64").exists()
     again = []
-    monkeypatch.setattr(splits, "_generate_chunk", lambda job: (again.append(job[1]), draw(job)))
+    monkeypatch.setattr(chunks, "generate_chunk", lambda job: (again.append(job[1]), draw(job)))
     data = road_split("train", 6, root=tmp_path, **SIZE)
     assert len(again) == 1
     assert not set(again) & set(drawn)
@@ -156,7 +156,7 @@ def test_other_sizes_do_not_share_a_folder(tmp_path):
 
 def test_a_disk_that_is_full_from_the_start(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(splits.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(chunks.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match="no room on the disk") as caught:
         road_split("test", 2, root=tmp_path, **SIZE)
     assert caught.value.errno == errno.ENOSPC
@@ -169,12 +169,12 @@ def test_a_disk_that_fills_up_leaves_nothing_broken(tmp_path, small_chunks, monk
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(splits.np, "savez", full)
+    monkeypatch.setattr(chunks.np, "savez", full)
     with pytest.raises(OSError, match="Free some space and call again"):
         road_split("test", 4, root=tmp_path, **SIZE)
     left = [name for _, _, names in os.walk(tmp_path) for name in names]
     assert left == []
-    monkeypatch.setattr(splits.np, "savez", save)
+    monkeypatch.setattr(chunks.np, "savez", save)
     _expect(road_split("test", 4, root=tmp_path, **SIZE), "test", 4)
 
 

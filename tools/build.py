@@ -77,7 +77,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookN
         resources={"metadata": {"path": str(folder)}},
     )
     with client.setup_kernel():
-        client.kc.execute(STABLE_WIDGETS, silent=True, store_history=False, reply=True, timeout=60)
+        client.kc.execute(STABLE_WIDGETS, silent=True, store_history=False)
         for position, cell in enumerate(notebook.cells):
             run_cell(client, cell, position)
         client.set_widgets_metadata()

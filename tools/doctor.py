@@ -47,22 +47,23 @@ class Line:
         return "\n".join([f"{mark:9}{self.name:12}{first[0]}", *(" " * 21 + row for row in rest)])
 
 
-def main(arguments: list[str]) -> int:
-    """Print the report; returns 0 if there is no problem, else 1."""
+def main(arguments: list[str], root: Path = kit.ROOT) -> int:
+    """Print the report; returns 0 if there is no problem, 1 if there is one, 2 if misused."""
     if arguments:
         print(f"doctor takes no arguments, got: {' '.join(arguments)}")
         return 2
-    return print_report()
-
-
-def print_report(root: Path = kit.ROOT) -> int:
-    """Print the report on the kit in `root`; returns 0 if there is no problem, else 1."""
     lines = report(root)
+    print_report(lines)
+    return int(not all(line.ok for line in lines))
+
+
+def print_report(lines: list[Line] | None = None) -> None:
+    """Print `lines`, or else the report on this machine, and what is to be mended."""
+    lines = report() if lines is None else lines
     print("\n".join(map(str, lines)))
-    problems = [line.name for line in lines if not line.ok]
+    problems = dict.fromkeys(line.name for line in lines if not line.ok)
     print()
     print(f"To mend: {', '.join(problems)}." if problems else "This machine is ready.")
-    return int(bool(problems))
 
 
 def report(root: Path = kit.ROOT) -> list[Line]:
@@ -92,7 +93,7 @@ def kit_version(root: Path) -> Line:
 
 def python_version() -> Line:
     """The Python that runs, and whether the packages support it."""
-    found = f"{platform.python_version()} on {platform.system()} {platform.release()}"
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     try:
         kit.check_python(sys.version_info[:2])
     except SystemExit as reason:
@@ -117,20 +118,22 @@ def environment(root: Path) -> Line:
 def packages(root: Path) -> Line:
     """The installed version of each pinned package, against the version wanted."""
     wanted = PIN.findall((root / kit.LEARNER).read_text(encoding="utf-8"))
-    found, wrong = [], []
+    found, missing, wrong = [], [], []
     for name, version in wanted:
         installed = installed_version(name)
         # 2.14.1+cpu is a build of 2.14.1
         if installed is None:
-            wrong.append(f"{name} missing")
+            missing.append(name)
         elif installed.partition("+")[0] != version:
             wrong.append(f"{name} {installed} ({version} wanted)")
         else:
             found.append(f"{name} {installed}")
+    if missing:
+        wrong.append(f"missing: {', '.join(missing)}")
     if not wrong:
         return Line("packages", ", ".join(found))
     advice = INSTALL
-    if kit.stamp(kit.LEARNER, root).exists():
+    if kit.is_installed(kit.LEARNER, root):
         advice = (
             f"Delete .venv/{kit.LEARNER}.installed and run `python3 kit.py lab`: "
             "it installs the packages again."
@@ -195,7 +198,7 @@ def disk(root: Path) -> Line:
 
 
 def data(root: Path) -> list[Line]:
-    """The archives of data/ against the checksums in data/README.md; a line for each damaged one."""
+    """The archives of data/ against the checksums in data/README.md; one line for each bad one."""
     readme = root / "data" / "README.md"
     wanted = CHECKSUM.findall(readme.read_text(encoding="utf-8")) if readme.is_file() else []
     if not wanted:
@@ -203,7 +206,7 @@ def data(root: Path) -> list[Line]:
     lines = []
     for sha256, name in wanted:
         archive = root / "data" / name
-        advice = f"Restore it: `git checkout -- data/{name}`; data/README.md says where it is from."
+        advice = f"Restore it: `git checkout -- data/{name}`; data/README.md names its origin."
         if not archive.is_file():
             lines.append(Line("data", f"{name} is missing", advice))
         elif hashlib.sha256(archive.read_bytes()).hexdigest() != sha256:

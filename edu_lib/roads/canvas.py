@@ -18,13 +18,15 @@ CAPACITY = 255  # numbers that fit in one byte; 0 is "nothing here"
 
 @dataclass(frozen=True)
 class Glow:
-    """A light that shines into the lens: position and radius in pixels of the final image."""
+    """A light that shines into the lens: position and radius in pixels of the final image,
+    depth in metres."""
 
     column: float
     row: float
     radius: float
     colour: tuple[int, int, int]
     strength: float
+    depth: float
 
 
 def scaled(colour, factor: float) -> tuple[int, int, int]:
@@ -116,7 +118,7 @@ class Canvas:
         radius = self.camera.focal * radius_m / z
         if radius > 0.15:
             column, row = column / SUPERSAMPLING, row / SUPERSAMPLING
-            self.glows.append(Glow(column, row, radius, colour, strength))
+            self.glows.append(Glow(column, row, radius, colour, strength, z))
 
     def sprite(self, levels, left, top, width, height, flip) -> None:
         """Pastes a picture into the rectangle given in painted pixels, cut at the border."""

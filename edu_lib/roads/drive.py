@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from edu_lib.roads.background import SIGHT_M
 from edu_lib.roads.dice import Dice
 from edu_lib.roads.labels import PLACES, WEATHERS, RoadSample
 from edu_lib.roads.populate import populate
-from edu_lib.roads.render import SIGHT_M, render
+from edu_lib.roads.render import render
 from edu_lib.roads.road import BEHIND_M, Ego, Road
 from edu_lib.roads.scene import (
     PLACE_SHARES,

@@ -174,6 +174,8 @@ def _crossings(plane: Plane, road: Road, paint: np.ndarray) -> None:
                 inside = 0.25 - np.abs(offset % 1 - np.float32(0.5))
                 cover *= np.clip(inside / pixel + 0.5, 0, 1)
             cover *= share[cut, None]
+            if striped:
+                paint[cut] *= 1 - share[cut, None]
             np.maximum(paint[cut], cover, out=paint[cut])
 
 
@@ -191,6 +193,8 @@ def _markings(plane: Plane, road: Road) -> tuple[np.ndarray, np.ndarray]:
             cover *= dashes
         target = yellow if is_yellow else white
         np.maximum(target, cover, out=target)
+    for station in road.crossings:
+        yellow *= 1 - plane.stretch(station, CROSSING_LENGTH)[:, None].astype(np.float32)
     _crossings(plane, road, white)
     return white, yellow
 

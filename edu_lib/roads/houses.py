@@ -75,11 +75,15 @@ def _shell(canvas: Canvas, walls: _Walls, light: Light) -> None:
         [*slope, (x1 + over, eaves - drop - 0.14, z1), (x0 + over, eaves - drop - 0.14, z0)],
         scaled(FRAME, 0.8),
     )
-    chimney = x0 + middle + (x1 - x0) * 0.6
-    z_chimney = z0 + (z1 - z0) * 0.6
-    canvas.upright(
-        chimney - 0.3, chimney + 0.3, ridge - 0.3, ridge + 0.7, z_chimney, scaled(house.tiles, 0.8)
-    )
+    _chimney(canvas, walls)
+
+
+def _chimney(canvas: Canvas, walls: _Walls) -> None:
+    house = walls.house
+    x, _, z = walls.front(0.6, 0)
+    middle, ridge = x + walls.back / 2, house.height + house.roof
+    tiles = scaled(house.tiles, 0.8)
+    canvas.upright(middle - 0.3, middle + 0.3, ridge - 0.3, ridge + 0.7, z, tiles)
 
 
 def draw_house(

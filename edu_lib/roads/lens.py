@@ -74,14 +74,21 @@ def add_reflections(image: np.ndarray, camera: Camera, light: Light, seg: np.nda
     image[:, part] += mirror.transpose(2, 0, 1) * (wet * np.float32(0.85))
 
 
-def add_glows(image: np.ndarray, glows: list[Glow]) -> None:
+def _hidden(glow: Glow, depth: np.ndarray) -> bool:
+    """Whether something nearer covers the middle of a glow."""
+    row, column = int(glow.row), int(glow.column)
+    inside = 0 <= row < depth.shape[0] and 0 <= column < depth.shape[1]
+    return inside and depth[row, column] < glow.depth - 1.0
+
+
+def add_glows(image: np.ndarray, glows: list[Glow], depth: np.ndarray) -> None:
     """Adds the shine of lamps, in place: a small bright core and a wide faint halo."""
     height, width = image.shape[1:]
     for glow in glows:
         reach = int(glow.radius * 3) + 1
         x0, x1 = max(0, int(glow.column) - reach), min(width, int(glow.column) + reach + 1)
         y0, y1 = max(0, int(glow.row) - reach), min(height, int(glow.row) + reach + 1)
-        if x0 >= x1 or y0 >= y1:
+        if x0 >= x1 or y0 >= y1 or _hidden(glow, depth):
             continue
         radius = max(glow.radius, 0.8)
         strength = glow.strength * min(1.0, (glow.radius / 0.8) ** 2)

@@ -32,7 +32,12 @@ WALLS = (
 )
 TILES = ((128, 72, 56), (104, 62, 52), (88, 84, 86), (142, 88, 64), (70, 66, 70))
 AWNINGS = ((150, 40, 36), (40, 84, 62), (38, 60, 112), (190, 168, 118), (96, 40, 66))
-SIGNS = ("no_entry", "warning", "crossing", "stop", "priority", "limit", "parking")
+SIGNS = {
+    "city": ("no_entry", "warning", "crossing", "stop", "priority", "limit", "parking"),
+    "suburb": ("warning", "crossing", "stop", "priority", "limit", "parking"),
+    "highway": ("warning", "priority", "limit"),
+    "rural": ("warning", "priority", "limit", "stop"),
+}
 SIDES = (-1, 1)
 
 
@@ -144,7 +149,7 @@ def _posts(dice: Dice, place: str, road: Road, start: float, end: float) -> Iter
             yield Sign(
                 station,
                 _beside(road, side, dice.uniform(0.5, 1.2)),
-                kind=dice.pick(SIGNS),
+                kind=dice.pick(SIGNS[place]),
                 height=dice.uniform(2.1, 2.6),
                 radius=dice.uniform(0.38, 0.48) * (1.25 if place == "highway" else 1.0),
             )

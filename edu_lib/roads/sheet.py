@@ -7,7 +7,7 @@ from PIL import Image
 from edu_lib.roads.labels import colour_labels
 from edu_lib.roads.render import scene
 
-SHEET_SEEDS = tuple(range(16))
+SHEET_SEEDS = (22, 17, 18, 38, 19, 26, 21, 31, 34, 36, 44, 47, 25, 40, 30, 28)
 GAP = 4
 
 

@@ -4,21 +4,16 @@ A split is a folder of .npy files and a recipe.json, which names what the files 
 and their checksums. Nothing is read from a folder whose recipe or checksums do not fit.
 """
 
-import errno
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import warnings
-import zipfile
-import zlib
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from edu_lib.roads.chunks import generate, layout, room_on_disk, write
 from edu_lib.roads.labels import CLASSES, PLACES, WEATHERS
 from edu_lib.roads.render import MIN_SIZE, scene
 
@@ -27,23 +22,8 @@ CACHE_FOLDER = Path(__file__).resolve().parents[2] / "data" / "cache" / "roads"
 FIRST_SEED = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
 COUNT = {"train": 4000, "validation": 500, "test": 1000}
 MOST = 1_000_000
-CHUNK = 50
 WORKERS = 2
 FINGERPRINT_SEEDS = range(4)
-
-
-def _layout(count: int, height: int, width: int) -> dict[str, tuple[tuple, str]]:
-    """Name of each array: its shape and its type."""
-    pixels = (count, height, width)
-    return {
-        "images": ((*pixels, 3), "uint8"),
-        "segmentation": (pixels, "uint8"),
-        "depth": (pixels, "float16"),
-        "steering": ((count,), "float32"),
-        "vehicles": ((count,), "int64"),
-        "place": ((count,), "uint8"),
-        "weather": ((count,), "uint8"),
-    }
 
 
 def _fingerprint() -> str:
@@ -76,104 +56,11 @@ def _file_checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
-def _room_on_disk(folder: Path, needed: int):
-    """Turns a full disk into one clear sentence."""
-    message = (
-        f"There is no room on the disk for the road scenes: {folder} needs "
-        f"{needed / 1e6:.0f} MB. Free some space and call again: finished parts are kept."
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < needed:
-        raise OSError(errno.ENOSPC, message)
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise OSError(errno.ENOSPC, message) from error
-
-
-def _write(path: Path, save) -> None:
-    """Writes a file under a temporary name, then gives it its own."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as file:
-            save(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _generate_chunk(job: tuple[Path, int, int, int, int]) -> Path:
-    """Draws scenes first, ..., first + count - 1 into one file. Runs in a worker process."""
-    path, first, count, height, width = job
-    layout = _layout(count, height, width)
-    arrays = {name: np.empty(shape, kind) for name, (shape, kind) in layout.items()}
-    for index in range(count):
-        sample = scene(first + index, height, width)
-        arrays["images"][index] = sample.image
-        arrays["segmentation"][index] = sample.segmentation
-        arrays["depth"][index] = sample.depth
-        arrays["steering"][index] = sample.steering
-        arrays["vehicles"][index] = sample.vehicles
-        arrays["place"][index] = PLACES.index(sample.place)
-        arrays["weather"][index] = WEATHERS.index(sample.weather)
-    _write(path, lambda file: np.savez(file, **arrays))
-    return path
-
-
-def _chunk_is_whole(path: Path, count: int, height: int, width: int) -> bool:
-    """Whether a chunk can be read and has the right shapes. np.load checks the archive's CRC."""
-    layout = _layout(count, height, width)
-    try:
-        with np.load(path) as chunk:
-            return all(
-                chunk[name].shape == shape and chunk[name].dtype == kind
-                for name, (shape, kind) in layout.items()
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return False
-
-
-def _jobs(folder: Path, recipe: dict) -> list[tuple[Path, int, int, int, int]]:
-    count, height, width = recipe["count"], recipe["height"], recipe["width"]
-    return [
-        (
-            folder / f"chunk_{start:07d}.npz",
-            recipe["first_seed"] + start,
-            min(CHUNK, count - start),
-            height,
-            width,
-        )
-        for start in range(0, count, CHUNK)
-    ]
-
-
-def _generate(folder: Path, recipe: dict, workers: int) -> list[tuple]:
-    """Draws all chunks that are not there yet; a second call goes on where one stopped."""
-    jobs = _jobs(folder, recipe)
-    open_jobs = [job for job in jobs if not _chunk_is_whole(job[0], *job[2:])]
-    done = recipe["count"] - sum(job[2] for job in open_jobs)
-    label = f"road scenes, {recipe['split']}"
-    with tqdm(total=recipe["count"], initial=done, desc=label, unit="scene") as bar:
-        if workers == 1 or len(open_jobs) <= 1:
-            for job in open_jobs:
-                _generate_chunk(job)
-                bar.update(job[2])
-        else:
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(min(workers, len(open_jobs))) as pool:
-                for job, _ in zip(open_jobs, pool.imap(_generate_chunk, open_jobs), strict=True):
-                    bar.update(job[2])
-    return jobs
-
-
 def _assemble(folder: Path, recipe: dict, jobs: list[tuple]) -> None:
     """Joins the chunks into one file for each array and writes the recipe last."""
     checksums = {}
-    layout = _layout(recipe["count"], recipe["height"], recipe["width"])
-    for name, (shape, kind) in layout.items():
+    arrays = layout(recipe["count"], recipe["height"], recipe["width"])
+    for name, (shape, kind) in arrays.items():
         path = folder / f"{name}.npy"
         joined = np.lib.format.open_memmap(path, "w+", dtype=kind, shape=shape)
         for chunk_path, first, count, *_ in jobs:
@@ -184,7 +71,7 @@ def _assemble(folder: Path, recipe: dict, jobs: list[tuple]) -> None:
         del joined
         checksums[name] = _file_checksum(path)
     text = json.dumps(recipe | {"files": checksums}, indent=1).encode()
-    _write(folder / "recipe.json", lambda file: file.write(text))
+    write(folder / "recipe.json", lambda file: file.write(text))
     for chunk_path, *_ in jobs:
         chunk_path.unlink()
 
@@ -195,8 +82,8 @@ def _what_is_wrong(folder: Path, recipe: dict) -> str | None:
         stored = json.loads((folder / "recipe.json").read_text())
         if stored["checksum"] != recipe["checksum"]:
             return "was made from another recipe"
-        layout = _layout(recipe["count"], recipe["height"], recipe["width"])
-        for name, (shape, kind) in layout.items():
+        arrays = layout(recipe["count"], recipe["height"], recipe["width"])
+        for name, (shape, kind) in arrays.items():
             path = folder / f"{name}.npy"
             if _file_checksum(path) != stored["files"][name]:
                 return f"is damaged ({name}.npy has another checksum)"
@@ -209,7 +96,7 @@ def _what_is_wrong(folder: Path, recipe: dict) -> str | None:
 
 
 def _load(folder: Path, recipe: dict) -> dict[str, np.ndarray]:
-    names = _layout(recipe["count"], recipe["height"], recipe["width"])
+    names = layout(recipe["count"], recipe["height"], recipe["width"])
     # "c": pages are read when needed, and a change in memory never reaches the file.
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in names}
     arrays["place"] = np.array(PLACES)[arrays["place"]]
@@ -226,6 +113,18 @@ def _check_arguments(split: str, count: int, height: int, width: int, workers: i
         raise ValueError(f"height and width must be at least {MIN_SIZE}, got {height} x {width}.")
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}.")
+
+
+def _build(root: Path, folder: Path, recipe: dict, workers: int) -> None:
+    """Draws into a folder of another name, which gets its own name when it is whole."""
+    partial = root / f"{folder.name}.{recipe['checksum'][:12]}.partial"
+    for stale in root.glob(f"{folder.name}.*.partial"):
+        if stale != partial:
+            shutil.rmtree(stale)
+    needed = 2 * recipe["count"] * recipe["height"] * recipe["width"] * 6
+    with room_on_disk(partial, needed):
+        _assemble(partial, recipe, generate(partial, recipe, workers))
+        os.replace(partial, folder)
 
 
 def road_split(
@@ -261,12 +160,5 @@ def road_split(
             return _load(folder, recipe)
         warnings.warn(f"The road scenes in {folder} {problem}: they are drawn anew.", stacklevel=2)
         shutil.rmtree(folder)
-    partial = root / f"{folder.name}.{recipe['checksum'][:12]}.partial"
-    for stale in root.glob(f"{folder.name}.*.partial"):
-        if stale != partial:
-            shutil.rmtree(stale)
-    needed = 2 * count * height * width * 6
-    with _room_on_disk(partial, needed):
-        _assemble(partial, recipe, _generate(partial, recipe, workers))
-        os.replace(partial, folder)
+    _build(root, folder, recipe, workers)
     return _load(folder, recipe)

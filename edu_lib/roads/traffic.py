@@ -98,7 +98,7 @@ def sample_person(dice: Dice, station: float, offset: float, bicycle: str = "non
 
 def people(dice: Dice, place: str, road: Road, start: float, end: float) -> Iterator[Person]:
     """People on the sidewalks and crossings, cyclists at the edge of the road."""
-    most = {"city": 8, "suburb": 5, "rural": 2, "highway": 0}[place]
+    most = {"city": 8, "suburb": 5, "rural": 1, "highway": 0}[place]
     reach = end - start if end - start > 200 else 45
     for _ in range(dice.integer(0, most) * max(1, int(reach / 90))):
         side = dice.pick((-1, 1))
@@ -113,7 +113,7 @@ def people(dice: Dice, place: str, road: Road, start: float, end: float) -> Iter
             offset = dice.uniform(road.edge_left, road.edge_right)
             station = start + crossing + dice.uniform(0.5, 2.7)
             yield sample_person(dice, station, offset, dice.pick(("none",) * 5 + ("across",)))
-    cyclists = {"city": 2, "suburb": 2, "rural": 1, "highway": 0}[place]
+    cyclists = {"city": 1, "suburb": 1, "rural": 1, "highway": 0}[place]
     for _ in range(dice.integer(0, cyclists)):
         offset = road.edge_right - road.parking - dice.uniform(0.45, 0.7)
         yield sample_person(dice, start + dice.log_uniform(8, 55), offset, "along")

@@ -5,7 +5,8 @@ import numpy as np
 from edu_lib.roads.camera import HEIGHT_M, NEAREST
 from edu_lib.roads.canvas import Canvas, scaled
 from edu_lib.roads.labels import VEHICLE
-from edu_lib.roads.shapes import SHAPES, mesh
+from edu_lib.roads.mesh import mesh
+from edu_lib.roads.shapes import SHAPES
 from edu_lib.roads.things import Vehicle
 from edu_lib.roads.weather import Light
 

@@ -35,7 +35,8 @@ def kernel_walk(X: Tensor, kernel: Tensor, step: int) -> Figure:
     window = X[row : row + kernel.shape[0], column : column + kernel.shape[1]]
     sizes = [X.shape[1], kernel.shape[1], output.shape[1]]
     figure = new_figure(0.42 * sum(sizes) + 1.6, 0.42 * X.shape[0] + 1.15)
-    panels = figure.subplots(1, 3, width_ratios=sizes)
+    # each panel is as wide as what it shows, so that all cells have one size
+    panels = figure.subplots(1, 3, width_ratios=[size + 0.2 for size in sizes])
     _draw_grid(panels[0], X, "input X")
     _draw_grid(panels[1], kernel, "kernel")
     _draw_grid(panels[2], output, "output", shown=step + 1)

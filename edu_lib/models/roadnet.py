@@ -1,0 +1,178 @@
+"""RoadNet: one family of networks that read a road, from heavy to light. Taught in chapter 12.
+
+After He et al. 2016, "Deep Residual Learning", section 3.3 (the encoder) and Ronneberger et al. 2015,
+"U-Net", section 2 (the decoder with its skip connections).
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edu_lib.techniques.separable import DepthwiseSeparable, InvertedResidual, conv_norm
+
+NUM_CLASSES = 9
+TASKS = ("segmentation", "depth", "ego")
+STAGES = (64, 128, 256, 256)
+IMAGE_MEAN, IMAGE_STD = 0.43, 0.24
+
+# depth is learned as its logarithm, in units in which it varies about as much as a logit
+LOG_DEPTH_MEAN, LOG_DEPTH_STD = 2.8, 1.3
+STEERING_STD, VEHICLES_MEAN, VEHICLES_STD = 2.5, 3.0, 2.5
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and the input added to their result.
+
+    Input [N, in_channels, H, W], output [N, out_channels, H / stride, W / stride].
+    Source: He et al. 2016, section 3.1, figure 2.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1):
+        super().__init__()
+        self.conv1 = conv_norm(in_channels, out_channels, kernel_size, stride)
+        self.conv2 = conv_norm(out_channels, out_channels, kernel_size, activation=False)
+        fits = stride == 1 and in_channels == out_channels
+        self.skip = (
+            nn.Identity()
+            if fits
+            else conv_norm(in_channels, out_channels, 1, stride, activation=False)
+        )
+        self.act = nn.ReLU()
+
+    def forward(self, X: Tensor) -> Tensor:
+        return self.act(self.conv2(self.conv1(X)) + self.skip(X))
+
+
+# name of a kind: (block of the encoder, block of the decoder)
+BLOCKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "standard": (ResidualBlock, conv_norm),
+    "separable": (DepthwiseSeparable, DepthwiseSeparable),
+    "inverted": (InvertedResidual, DepthwiseSeparable),
+}
+
+
+class Encoder(nn.Module):
+    """Image [N, 3, H, W] to five feature maps, from [N, c0, H/2, W/2] to [N, c3, H/32, W/32]."""
+
+    def __init__(self, channels: Sequence[int], block: Callable[..., nn.Module]):
+        super().__init__()
+        self.stem = conv_norm(3, channels[0], kernel_size=7, stride=2)
+        before = (channels[0], *channels)
+        self.stages = nn.ModuleList(
+            nn.Sequential(block(before[i], channels[i], stride=2), block(channels[i], channels[i]))
+            for i in range(len(channels))
+        )
+
+    def forward(self, X: Tensor) -> list[Tensor]:
+        features = [self.stem(X)]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        return features
+
+
+class Decoder(nn.Module):
+    """The five feature maps to one of [N, c0, H/2, W/2]: up, join what the encoder saw, convolve.
+
+    Source: Ronneberger et al. 2015, section 2.
+    """
+
+    def __init__(self, channels: Sequence[int], block: Callable[..., nn.Module]):
+        super().__init__()
+        # from the deepest map up: the channels joined at each level, and the channels left after it
+        skips = (channels[2], channels[1], channels[0], channels[0])
+        outputs = (channels[1], channels[1], channels[0], channels[0])
+        inputs = (channels[3], *outputs[:-1])
+        self.levels = nn.ModuleList(
+            nn.Sequential(block(below + skip, out), block(out, out))
+            for below, skip, out in zip(inputs, skips, outputs, strict=True)
+        )
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        X = features[-1]
+        for level, skip in zip(self.levels, reversed(features[:-1]), strict=True):
+            X = level(torch.cat([F.interpolate(X, scale_factor=2.0), skip], dim=1))
+        return X
+
+
+class EgoHead(nn.Module):
+    """The deepest features [N, in_channels, h, w] to [N, 2]: steering and number of vehicles."""
+
+    def __init__(self, in_channels: int):
+        super().__init__()
+        self.reduce = conv_norm(in_channels, 32, kernel_size=1)
+        self.pool = nn.AdaptiveAvgPool2d((4, 8))
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Linear(32 * 4 * 8, 64)
+        self.act = nn.ReLU()
+        self.output = nn.Linear(64, 2)
+
+    def forward(self, X: Tensor) -> Tensor:
+        X = self.flatten(self.pool(self.reduce(X)))
+        return self.output(self.act(self.hidden(X)))
+
+
+class RoadNet(nn.Module):
+    """An encoder, a decoder where a task needs one, and a head for each task.
+
+    Input: images [N, 3, H, W] in [0, 1], H and W divisible by 32. Output: a dict with one entry a
+    task: "segmentation" logits [N, 9, H, W], "depth" [N, 1, H, W] (see `metres`), "ego" [N, 2]
+    (see `steering_degrees`). Tasks share the encoder and the decoder. Raises ValueError on an
+    unknown task or kind, or an image of another size.
+    width 1, "standard": the heavy network, 6.7 M parameters and 2.5 GMACs for segmentation at
+    128x256. `kind` "separable" or "inverted" and a smaller `width` give its light relatives.
+    """
+
+    def __init__(self, tasks: Sequence[str] = TASKS, width: float = 1.0, kind: str = "standard"):
+        super().__init__()
+        unknown = [task for task in tasks if task not in TASKS]
+        if unknown or not tasks:
+            raise ValueError(f"tasks are some of {', '.join(TASKS)}, got {list(tasks)}")
+        if kind not in BLOCKS:
+            raise ValueError(f"kind is one of {', '.join(BLOCKS)}, got {kind!r}")
+        channels = [max(8, 8 * round(width * stage / 8)) for stage in STAGES]
+        encoder_block, decoder_block = BLOCKS[kind]
+        self.tasks = tuple(tasks)
+        self.encoder = Encoder(channels, encoder_block)
+        dense = [task for task in self.tasks if task != "ego"]
+        self.decoder = Decoder(channels, decoder_block) if dense else None
+        outputs = {"segmentation": NUM_CLASSES, "depth": 1}
+        self.heads = nn.ModuleDict(
+            {task: nn.Conv2d(channels[0], outputs[task], kernel_size=1) for task in dense}
+        )
+        self.ego = EgoHead(channels[3]) if "ego" in self.tasks else None
+
+    def forward(self, X: Tensor) -> dict[str, Tensor]:
+        if X.shape[-2] % 32 or X.shape[-1] % 32:
+            height, width = X.shape[-2:]
+            raise ValueError(f"height and width must be divisible by 32, got {height} x {width}")
+        features = self.encoder((X - IMAGE_MEAN) / IMAGE_STD)
+        outputs = {}
+        if self.decoder is not None:
+            decoded = self.decoder(features)
+            for task, head in self.heads.items():
+                outputs[task] = F.interpolate(head(decoded), scale_factor=2.0, mode="bilinear")
+        if self.ego is not None:
+            outputs["ego"] = self.ego(features[-1])
+        return outputs
+
+
+def metres(depth: Tensor) -> Tensor:
+    """The depth output of a RoadNet in metres."""
+    return torch.exp(depth * LOG_DEPTH_STD + LOG_DEPTH_MEAN)
+
+
+def steering_degrees(ego: Tensor) -> Tensor:
+    """The steering in degrees [N], positive to the right, of an ego output [N, 2]."""
+    return ego[:, 0] * STEERING_STD
+
+
+def depth_target(depth_m: Tensor) -> Tensor:
+    """What the depth output should be for a depth in metres: the inverse of `metres`."""
+    return (depth_m.log() - LOG_DEPTH_MEAN) / LOG_DEPTH_STD
+
+
+def ego_target(steering: Tensor, vehicles: Tensor) -> Tensor:
+    """What the ego output [N, 2] should be for steering in degrees [N] and vehicle counts [N]."""
+    return torch.stack([steering / STEERING_STD, (vehicles - VEHICLES_MEAN) / VEHICLES_STD], dim=1)

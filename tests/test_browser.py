@@ -1,0 +1,195 @@
+"""Chapter 00 as a learner meets it: JupyterLab in headless Chromium, run, moved and drawn on."""
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+import kit
+
+pytestmark = pytest.mark.browser
+
+CHAPTER = kit.ROOT / "notebooks" / "00_start_here.ipynb"
+SECONDS = 120
+MILLISECONDS = 1000 * SECONDS
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+SETTINGS = kit.LAB_SETTINGS | {
+    # every cell is in the page, not only those in view
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on an unexecuted copy of chapter 00: (address, token). Nothing of it remains."""
+    folder = tmp_path_factory.mktemp("lab")
+    notebooks, config = folder / "notebooks", folder / "config"
+    write_unexecuted(notebooks)
+    write_settings(config)
+    port, token = free_port(), secrets.token_hex(16)
+    path = [os.environ.get("PYTHONPATH", ""), str(kit.ROOT)]
+    variables = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "JUPYTER_CONFIG_DIR": str(config),
+        "JUPYTERLAB_SETTINGS_DIR": str(config / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(config / "workspaces"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={notebooks}"]
+    log = folder / "lab.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_for_server(server, f"http://127.0.0.1:{port}/api?token={token}", log)
+        yield f"http://127.0.0.1:{port}", token
+    finally:
+        stop(server)
+
+
+def write_unexecuted(folder):
+    """A copy of the chapter without outputs, so that what the page shows was computed there."""
+    notebook = nbformat.read(CHAPTER, 4)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    folder.mkdir()
+    nbformat.write(notebook, folder / CHAPTER.name)
+
+
+def write_settings(config):
+    """The settings of JupyterLab, each in the file of its plugin."""
+    for name, values in SETTINGS.items():
+        extension, plugin = name.rsplit(":", 1)
+        file = config / "settings" / extension / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values), encoding="utf-8")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def wait_for_server(server, url, log):
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url, timeout=SECONDS).close()
+            return
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError(f"JupyterLab did not answer:\n{log.read_text()}")
+
+
+def stop(server):
+    """End the server, and the kernels that it started."""
+    family = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
+    server.terminate()
+    _, remaining = psutil.wait_procs([psutil.Process(server.pid), *family], timeout=20)
+    for process in remaining:
+        process.kill()
+    server.wait(timeout=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def page(lab):
+    """The chapter, opened and run; the page keeps what it asked of other hosts, and its errors."""
+    address, token = lab
+    browser_path = os.environ.get("KIT_BROWSER") or kit.find_browser()
+    assert browser_path, "No Chromium was found: install it, or name it in KIT_BROWSER."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        try:
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            page.set_default_timeout(MILLISECONDS)
+            expect.set_options(timeout=MILLISECONDS)
+            watch(page, address)
+            page.goto(f"{address}/lab/tree/{CHAPTER.name}?token={token}&reset")
+            run_all_cells(page)
+            yield page
+        finally:
+            browser.close()
+
+
+def watch(page, address):
+    """Collect in page.elsewhere the requests to other hosts, in page.errors the page's errors."""
+    page.elsewhere, page.errors = [], []
+    here = (address, address.replace("http", "ws"), "data:", "blob:")
+
+    def note_request(request):
+        if not request.url.startswith(here):
+            page.elsewhere.append(request.url)
+
+    page.on("request", note_request)
+    page.on("websocket", note_request)
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+
+
+def run_all_cells(page):
+    """Wait for the kernel, then run every cell through the menu."""
+    page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.locator(".jp-CodeCell .jp-InputPrompt", has_text=last_number()).wait_for()
+
+
+def last_number():
+    """The prompt of the last code cell once all have run, such as [17]:"""
+    cells = nbformat.read(CHAPTER, 4).cells
+    return re.compile(rf"^\[{sum(cell.cell_type == 'code' for cell in cells)}\]:$")
+
+
+def test_every_cell_runs_without_an_error(page):
+    prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_inner_texts()
+    assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
+    failed = page.locator("[data-mime-type='application/vnd.jupyter.error']")
+    assert failed.all_inner_texts() == []
+    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+def test_a_slider_draws_the_figure_anew(page):
+    explorer = page.locator(".edu-explorer").first
+    picture = explorer.locator("img")
+    before = picture.get_attribute("alt")
+    handle = explorer.locator(".noUi-handle").first
+    handle.focus()
+    handle.press("ArrowRight")
+    expect(picture).not_to_have_attribute("alt", before)
+    assert picture.evaluate("picture => picture.naturalWidth") > 100
+
+
+def test_a_drawn_digit_is_read(page):
+    pad, status = page.locator(".edu-pad").first, page.locator(".edu-pad-status").first
+    pad.scroll_into_view_if_needed()
+    pad.get_by_role("button", name="Clear the drawing").click()
+    expect(status).to_have_text("Draw a digit on the pad.")
+    box = pad.locator(".edu-pad-canvas").bounding_box()
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle, box["y"] + 0.15 * box["height"])
+    page.mouse.down()
+    page.mouse.move(middle, box["y"] + 0.85 * box["height"], steps=10)
+    page.mouse.up()
+    expect(status).to_have_text(re.compile(r"^The network reads [0-9]\.$"))
+
+
+def test_the_page_asked_no_other_host_and_raised_no_error(page):
+    assert page.elsewhere == []
+    assert page.errors == []
