@@ -1,7 +1,7 @@
 """RoadNet: one family of networks that read a road, from heavy to light. Taught in chapter 12.
 
-After He et al. 2016, "Deep Residual Learning", section 3.3 (the encoder) and Ronneberger et al. 2015,
-"U-Net", section 2 (the decoder with its skip connections).
+After He et al. 2016, "Deep Residual Learning", section 3.3 (the encoder) and Ronneberger et al.
+2015, "U-Net", section 2 (the decoder with its skip connections).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,6 @@ NUM_CLASSES = 9
 TASKS = ("segmentation", "depth", "ego")
 STAGES = (64, 128, 256, 256)
 IMAGE_MEAN, IMAGE_STD = 0.43, 0.24
-
-# depth is learned as its logarithm, in units in which it varies about as much as a logit
-LOG_DEPTH_MEAN, LOG_DEPTH_STD = 2.8, 1.3
-STEERING_STD, VEHICLES_MEAN, VEHICLES_STD = 2.5, 3.0, 2.5
 
 
 class ResidualBlock(nn.Module):
@@ -117,8 +113,8 @@ class RoadNet(nn.Module):
     """An encoder, a decoder where a task needs one, and a head for each task.
 
     Input: images [N, 3, H, W] in [0, 1], H and W divisible by 32. Output: a dict with one entry a
-    task: "segmentation" logits [N, 9, H, W], "depth" [N, 1, H, W] (see `metres`), "ego" [N, 2]
-    (see `steering_degrees`). Tasks share the encoder and the decoder. Raises ValueError on an
+    task: "segmentation" logits [N, 9, H, W], "depth" [N, 1, H, W] and "ego" [N, 2]; `road_tasks`
+    says what they mean. Tasks share the encoder and the decoder. Raises ValueError on an
     unknown task or kind, or an image of another size.
     width 1, "standard": the heavy network, 6.7 M parameters and 2.5 GMACs for segmentation at
     128x256. `kind` "separable" or "inverted" and a smaller `width` give its light relatives.
@@ -156,23 +152,3 @@ class RoadNet(nn.Module):
         if self.ego is not None:
             outputs["ego"] = self.ego(features[-1])
         return outputs
-
-
-def metres(depth: Tensor) -> Tensor:
-    """The depth output of a RoadNet in metres."""
-    return torch.exp(depth * LOG_DEPTH_STD + LOG_DEPTH_MEAN)
-
-
-def steering_degrees(ego: Tensor) -> Tensor:
-    """The steering in degrees [N], positive to the right, of an ego output [N, 2]."""
-    return ego[:, 0] * STEERING_STD
-
-
-def depth_target(depth_m: Tensor) -> Tensor:
-    """What the depth output should be for a depth in metres: the inverse of `metres`."""
-    return (depth_m.log() - LOG_DEPTH_MEAN) / LOG_DEPTH_STD
-
-
-def ego_target(steering: Tensor, vehicles: Tensor) -> Tensor:
-    """What the ego output [N, 2] should be for steering in degrees [N] and vehicle counts [N]."""
-    return torch.stack([steering / STEERING_STD, (vehicles - VEHICLES_MEAN) / VEHICLES_STD], dim=1)

@@ -20,7 +20,7 @@ from edu_lib.roads.render import MIN_SIZE, scene
 GENERATOR_VERSION = 1  # raise it when scenes change on purpose
 CACHE_FOLDER = Path(__file__).resolve().parents[2] / "data" / "cache" / "roads"
 FIRST_SEED = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
-COUNT = {"train": 4000, "validation": 500, "test": 1000}
+COUNT = {"train": 8000, "validation": 500, "test": 1000}
 MOST = 1_000_000
 WORKERS = 2
 FINGERPRINT_SEEDS = range(4)
@@ -138,7 +138,7 @@ def road_split(
     """A split of generated road scenes as arrays that are read from disk when used.
 
     split: "train", "validation" or "test"; their seeds are disjoint. count: how many scenes
-    (4000, 500, 1000 unless given). root: where to cache (data/cache/roads of the kit).
+    (8000, 500, 1000 unless given). root: where to cache (data/cache/roads of the kit).
     workers: processes that draw (two unless given, or fewer cores).
 
     Returns a dict: images uint8 [N, H, W, 3], segmentation uint8 [N, H, W], depth float16

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edu_lib.training.distributed import pick_device
 from edu_lib.training.history import History
+from edu_lib.training.labels import Labels, labels_to, num_labels
 from edu_lib.training.run import Run
 from edu_lib.training.schedule import interrupt_between_steps
 
@@ -16,7 +17,7 @@ from edu_lib.training.schedule import interrupt_between_steps
 def fit(
     model: nn.Module,
     X: Tensor,
-    y: Tensor,
+    y: Labels,
     *,
     num_epochs: int,
     batch_size: int = 128,
@@ -25,9 +26,10 @@ def fit(
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
     warmup: float = 0.2,
     label_smoothing: float = 0.0,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[..., Tensor] | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
-    validation: tuple[Tensor, Tensor] | None = None,
+    transform: Callable[[Tensor, Labels], tuple[Tensor, Labels]] | None = None,
+    validation: tuple[Tensor, Tensor] | Callable[[nn.Module], float] | None = None,
     stop: Callable[[History], bool] | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
@@ -36,22 +38,26 @@ def fit(
     checkpoint: Path | str | None = None,
     progress: bool = True,
 ) -> History:
-    """Train `model` in place on images X [N, C, H, W] with labels y [N], one cycle of `lr`.
+    """Train `model` in place on images X [N, C, H, W] with labels y, one cycle of `lr`.
 
+    y: labels [N, ...], or a dict of such tensors, which `loss` then takes batch by batch.
     optimizer: called with (parameters, lr=, weight_decay=). warmup: share of the steps in which
     the learning rate rises; then it falls to 0. loss: (logits, y) -> scalar; by default the
-    cross-entropy with `label_smoothing`. augment: batch -> batch of the same shape. validation:
-    (X, y), read after each epoch. stop: asked after each epoch, True ends the training. device: by
-    default an accelerator where there is one. precision: torch.bfloat16 computes in bfloat16 and
-    keeps the weights in float32. checkpoint: a file; the state is saved there after each epoch and
-    on an interrupt, and the same call goes on from it exactly.
+    cross-entropy with `label_smoothing`. augment: batch -> batch of the same shape. transform: the
+    same for images and labels together. validation: (X, y) or model -> percent, after each epoch.
+    stop: asked after each epoch, True ends the training. device: by default an accelerator where
+    there is one. precision: torch.bfloat16 computes in bfloat16 and keeps the weights in float32.
+    checkpoint: a file; the state is saved there after each epoch and on an interrupt, and the same
+    call goes on from it exactly.
     Under `torchrun` each process takes its share of every batch.
 
     Returns the History; the model is left in evaluation mode. Raises ValueError on bad arguments or
     another training's checkpoint, and KeyboardInterrupt, after saving, on an interrupt.
     """
-    if len(X) != len(y) or len(y) == 0:
-        raise ValueError(f"X and y must have the same length above 0, got {len(X)} and {len(y)}")
+    if len(X) != num_labels(y) or len(X) == 0:
+        raise ValueError(
+            f"X and y must have the same length above 0, got {len(X)} and {num_labels(y)}"
+        )
     if num_epochs < 1 or batch_size < 1 or not lr > 0:
         raise ValueError(
             "num_epochs and batch_size must be at least 1 and lr above 0, "
@@ -76,6 +82,7 @@ def fit(
         optimizer=optimizer(model.parameters(), lr=lr, weight_decay=weight_decay),
         loss=loss or cross_entropy(label_smoothing),
         augment=augment,
+        transform=transform,
         device=device,
         precision=precision,
         settings=settings,
@@ -85,7 +92,7 @@ def fit(
     with torch.random.fork_rng(), interrupt_between_steps() as interrupted:
         torch.manual_seed(seed + run.rank)
         run.restore()
-        run.train(X, y.to(device), validation, stop, interrupted, progress)
+        run.train(X, labels_to(y, device), validation, stop, interrupted, progress)
     model.eval()
     return run.history
 

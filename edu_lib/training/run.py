@@ -16,7 +16,10 @@ from edu_lib.training import distributed
 from edu_lib.training.checkpoint import load_checkpoint, save_checkpoint
 from edu_lib.training.evaluate import evaluate
 from edu_lib.training.history import Epoch, History
+from edu_lib.training.labels import Labels, take
 from edu_lib.training.schedule import one_cycle
+
+Validation = tuple[Tensor, Tensor] | Callable[[nn.Module], float] | None
 
 
 @dataclass
@@ -25,8 +28,9 @@ class Run:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[..., Tensor]
     augment: Callable[[Tensor], Tensor] | None
+    transform: Callable[[Tensor, Labels], tuple[Tensor, Labels]] | None
     device: torch.device
     precision: torch.dtype
     settings: dict
@@ -68,8 +72,8 @@ class Run:
     def train(
         self,
         X: Tensor,
-        y: Tensor,
-        validation: tuple[Tensor, Tensor] | None,
+        y: Labels,
+        validation: Validation,
         stop: Callable[[History], bool] | None,
         interrupted: threading.Event,
         show_progress: bool,
@@ -90,7 +94,7 @@ class Run:
                 self.end_epoch(validation, stop, bar)
                 self.save()
 
-    def train_epoch(self, X: Tensor, y: Tensor, bar: tqdm, interrupted: threading.Event) -> None:
+    def train_epoch(self, X: Tensor, y: Labels, bar: tqdm, interrupted: threading.Event) -> None:
         epoch = len(self.history.epochs)
         # the order depends on the seed and the epoch alone, so a resumed epoch finds it again
         generator = torch.Generator().manual_seed(self.settings["seed"] * 100_003 + epoch)
@@ -107,16 +111,20 @@ class Run:
                 self.save()
                 raise KeyboardInterrupt("the training was interrupted between two steps")
 
-    def train_step(self, X: Tensor, y: Tensor, indices: Tensor, step: int) -> None:
+    def train_step(self, X: Tensor, y: Labels, indices: Tensor, step: int) -> None:
         indices, weight = distributed.share_of(indices, self.rank, self.world_size)
         num_steps = self.num_epochs * self.num_batches
         for group in self.optimizer.param_groups:
             group["lr"] = one_cycle(step, num_steps, self.settings["lr"], self.settings["warmup"])
-        images = X[indices] if self.augment is None else self.augment(X[indices])
+        images, labels = X[indices], take(y, indices)
+        if self.augment is not None:
+            images = self.augment(images)
+        if self.transform is not None:
+            images, labels = self.transform(images, labels)
         reduced = self.precision != torch.float32
         with torch.autocast(self.device.type, dtype=self.precision, enabled=reduced):
             logits = self.parallel(images)
-        loss = self.loss(logits, y[indices])
+        loss = self.loss(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (weight * loss).backward()
         self.optimizer.step()
@@ -124,12 +132,12 @@ class Run:
 
     def end_epoch(
         self,
-        validation: tuple[Tensor, Tensor] | None,
+        validation: Validation,
         stop: Callable[[History], bool] | None,
         bar: tqdm,
     ) -> None:
         train_loss = float(self.loss_sum) / self.num_batches
-        accuracy = None if validation is None else evaluate(self.model, *validation).accuracy
+        accuracy = self.validate(validation)
         lr = self.optimizer.param_groups[0]["lr"]
         self.history.epochs.append(Epoch(train_loss, lr, self.seconds, accuracy))
         self.batch, self.loss_sum, self.seconds = 0, 0.0, 0.0
@@ -139,3 +147,10 @@ class Run:
         bar.set_postfix_str(shown)
         wants_stop = stop is not None and stop(self.history)
         self.history.stopped_early = distributed.agree(wants_stop, self.world_size)
+
+    def validate(self, validation: Validation) -> float | None:
+        if validation is None:
+            return None
+        if callable(validation):
+            return validation(self.model)
+        return evaluate(self.model, *validation).accuracy
