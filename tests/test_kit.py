@@ -1,6 +1,7 @@
 """The launcher: what it says, what it makes, what it repairs, and the server it starts."""
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -40,10 +41,7 @@ def calls(monkeypatch):
 
     def make_venv(folder):
         made.append("venv")
-        shutil.rmtree(folder, ignore_errors=True)
-        python = kit.python_of(folder)
-        python.parent.mkdir(parents=True)
-        python.symlink_to(sys.executable)
+        kit.venv.EnvBuilder(with_pip=False, clear=True, symlinks=POSIX).create(folder)
 
     def pip(command, **options):
         name = Path(command[command.index("-r") + 1]).name
@@ -52,6 +50,7 @@ def calls(monkeypatch):
 
     real = subprocess.run
     monkeypatch.setattr(kit, "make_venv", make_venv)
+    monkeypatch.setattr(kit, "works", kit.starts)  # this .venv has no pip
     monkeypatch.setattr(kit, "put_the_kit_on_the_path", lambda python, root: None)
     monkeypatch.setattr(
         subprocess, "run", lambda c, **o: pip(c, **o) if "install" in c else real(c, **o)
@@ -302,10 +301,23 @@ def test_other_options_that_begin_alike_are_handed_on(monkeypatch):
 # running and stopping
 
 
-def start(code, **options):
-    """A process that runs `code`, in a group of its own so that a Ctrl-C can be sent to it."""
-    options |= {"stdout": subprocess.PIPE, "text": True, "cwd": kit.ROOT}
-    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **options)
+@pytest.fixture
+def start():
+    """Starts a process that runs some code, in a group of its own as a terminal would."""
+    started = []
+
+    def start(code):
+        options = {"stdout": subprocess.PIPE, "text": True, "cwd": kit.ROOT}
+        command = [sys.executable, "-c", code]
+        started.append(subprocess.Popen(command, start_new_session=True, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
 
 
 def wait_until(condition, what):
@@ -334,7 +346,7 @@ def test_variables_and_path_of_a_command(tmp_path):
 @pytest.mark.parametrize(
     ("child", "settings"), [(SLEEPER, ""), (STUBBORN, "import kit; kit.STOP_SECONDS = 0.2; ")]
 )
-def test_an_interrupt_gives_130_and_leaves_no_child(child, settings):
+def test_an_interrupt_gives_130_and_leaves_no_child(start, child, settings):
     process = start(settings + RUN.format(child=child))
     number = int(process.stdout.readline())
     os.killpg(process.pid, signal.SIGINT)
@@ -343,7 +355,7 @@ def test_an_interrupt_gives_130_and_leaves_no_child(child, settings):
 
 
 @pytest.mark.skipif(not POSIX, reason="Windows ends a process without telling it")
-def test_ending_the_launcher_ends_its_child():
+def test_ending_the_launcher_ends_its_child(start):
     process = start(RUN.format(child=SLEEPER))
     number = int(process.stdout.readline())
     process.terminate()
@@ -369,16 +381,21 @@ def server(tmp_path_factory):
         )  # fmt: skip
     try:
         wait_until(
-            lambda: process.poll() is not None or "token=" in log.read_text(),
-            "kit.py lab printed no address",
+            lambda: not alive(process) or ("token=" in log.read_text() and answers(port)),
+            "kit.py lab printed no address or does not answer there",
         )
-        assert process.poll() is None, log.read_text()
+        assert alive(process), log.read_text()
         yield process, port, log.read_text()
     finally:
         for child in psutil.Process(process.pid).children(recursive=True) if alive(process) else []:
             child.kill()
         process.kill()
         process.wait()
+
+
+def answers(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def alive(process):

@@ -15,6 +15,7 @@ def test_each_source_has_a_notebook_and_each_notebook_a_source():
 @pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
 def test_a_notebook_equals_its_source(source):
     """A difference means: run `python3 kit.py build NN`."""
+    assert notebook_of(source).is_file(), "not built yet"
     built, wanted = nbformat.read(notebook_of(source), 4), read_source(source)
     keys = ("id", "cell_type", "source", "metadata")
     for cell, text in zip(built.cells, wanted.cells, strict=True):

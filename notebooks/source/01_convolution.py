@@ -762,36 +762,48 @@ print(f"16 channels: three 3x3 {stack_weights:,} weights, one 7x7 {single_weight
 
 # %%
 LECUN, VGG = "LeCun et al. 1998, section II.B", "Simonyan, Zisserman 2015, section 2.3"
-MA = "Ma et al. 2018 (ShuffleNet V2), section 1"
 parameters = sum(p.numel() for p in c1.parameters())
 shares = connections / parameters
 more = 100 * (single_weights / stack_weights - 1)
-spread = max(best_ms.values()) / min(best_ms.values())
-counted_claims = [
+rows = [
     (LECUN, "C1 has 156 trainable parameters", 156, parameters, "parameters"),
     (LECUN, "C1 has 122,304 connections: 784 for each parameter", 784, shares, "for each"),
     (VGG, "two 3x3 layers see 5x5", 5, fields["3x3, 3x3"], "pixels"),
     (VGG, "three 3x3 layers see 7x7", 7, fields["3x3, 3x3, 3x3"], "pixels"),
     (VGG, "one 7x7 layer (49 C^2) has 81 % more weights than three 3x3 (27 C^2)", 81, more, "%"),
 ]
-timed_claim = "operations with equal FLOPs can take different times (here: more than 1.2 times)"
 edu.claims_table(
     [
         edu.claim(source, says, target, measured, "equal", tolerance=0.5, unit=unit)
-        for source, says, target, measured, unit in counted_claims
+        for source, says, target, measured, unit in rows
     ]
-    + [
+)
+
+# %% [markdown]
+# The last claim has a catch that the paper names too: three layers of 3x3 are not one layer of 7x7.
+# Between them stand non-linear functions, and the 7x7 kernel has more freedom. Equal field, fewer
+# weights, another function.
+#
+# One more claim is not counted but timed, on your machine.
+
+# %% tags=["nbval-ignore-output"]
+longest_to_shortest = max(best_ms.values()) / min(best_ms.values())
+assert longest_to_shortest > 1.2
+edu.claims_table(
+    [
         edu.claim(
-            MA, timed_claim, 1.2, spread, "higher", tolerance=0, unit="times, longest to shortest"
+            source="Ma et al. 2018 (ShuffleNet V2), section 1",
+            says="operations with equal FLOPs can take different times (here: more than 1.2 times)",
+            target=1.2,
+            measured=longest_to_shortest,
+            better="higher",
+            tolerance=0,
+            unit="times, longest to shortest",
         )
     ]
 )
 
 # %% [markdown]
-# The fifth claim has a catch that the paper names too: three layers of 3x3 are not one layer of
-# 7x7. Between them stand non-linear functions, and the 7x7 kernel has more freedom. Equal field,
-# fewer weights, another function.
-#
 # ## The frame budget
 #
 # A camera with 30 frames a second leaves 33 ms for each frame (chapter 00). How much of it does one

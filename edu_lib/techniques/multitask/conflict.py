@@ -1,5 +1,6 @@
 """Do the tasks pull the shared weights the same way?"""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ class Conflict:
 
         header = line("cosine", self.tasks)
         rows = [
-            line(task, ["-" if c != c else f"{c:+.2f}" for c in row])
+            line(task, ["-" if math.isnan(cosine) else f"{cosine:+.2f}" for cosine in row])
             for task, row in zip(self.tasks, self.cosines.tolist(), strict=True)
         ]
         norms = line("norm", [f"{norm:.3g}" for norm in self.norms.tolist()])
@@ -60,7 +61,7 @@ def gradient_conflict(losses: dict[str, Tensor], parameters: Iterable[nn.Paramet
     losses: {task: scalar loss}. parameters: those the tasks share; the parameters of a head would
     add to one task's norm alone and so pull its cosines towards 0.
     No parameter's .grad changes, and the graph of the losses stays usable.
-    Raises ValueError for losses that are no scalars, frozen parameters, or a task that reaches none.
+    Raises ValueError for a loss that is no scalar, a frozen parameter, or a task that reaches none.
     Source: Yu et al. 2020, definition 1. Taught in chapter 12.
     """
     parameters = list(parameters)

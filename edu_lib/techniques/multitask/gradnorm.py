@@ -1,5 +1,6 @@
 """Task weights steered so that all tasks train at a similar pace."""
 
+import copy
 import math
 from collections.abc import Iterable
 
@@ -55,7 +56,8 @@ class GradNorm:
         shared_parameters: of the last layer that all tasks share, as in the paper.
         The graph of the losses stays usable, and no parameter's .grad changes.
         Raises ValueError for other tasks than this object's, a loss that is negative or not finite,
-        losses that are all 0, a first loss of 0, or a task that reaches none of the parameters.
+        losses that are all 0, a first loss of 0, a gradient that is not finite, or a task that
+        reaches none of the parameters.
         """
         check_losses(losses)
         check_names(losses, self.tasks, "losses")
@@ -81,7 +83,7 @@ class GradNorm:
             "tasks": list(self.tasks),
             "weights": self._weights.detach().clone(),
             "initial_losses": self._initial_losses,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -91,11 +93,14 @@ class GradNorm:
         with torch.no_grad():
             self._weights.copy_(state["weights"])
         self._initial_losses = state["initial_losses"]
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
     def _gradient_norms(self, losses: dict[str, Tensor], shared: list[nn.Parameter]) -> Tensor:
         gradients = task_gradients(losses, shared)
         norms = [flatten(gradients[task], shared).float().norm() for task in self.tasks]
+        for task, norm in zip(self.tasks, norms, strict=True):
+            if not torch.isfinite(norm):
+                raise ValueError(f"the gradient of {task!r} is not finite: its norm is {norm}")
         return torch.stack(norms).cpu()
 
     def _check_values(self, values: Tensor) -> None:

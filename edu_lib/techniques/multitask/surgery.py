@@ -20,7 +20,7 @@ def pcgrad(
     generator: a CPU generator for the order of the projections; None is torch's own.
     Returns one gradient a parameter, of its shape; None where no task reaches it. No parameter's
     .grad changes, and the graph of the losses stays usable.
-    Raises ValueError for losses that are no scalars, frozen parameters, or a task that reaches none.
+    Raises ValueError for a loss that is no scalar, a frozen parameter, or a task that reaches none.
     Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning", algorithm 1. Taught in
     chapter 12.
     """

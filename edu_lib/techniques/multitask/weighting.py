@@ -42,7 +42,7 @@ def search_weights(
     everywhere a little. Returns num_points dicts {task: weight}.
     Raises ValueError for fewer than 2 tasks, a num_points that is no such power of a k of at least
     2, or a range that does not hold 0 < smallest < largest.
-    Source: Kendall, Gal, Cipolla 2018, section 3, figure 2 (search over weights). Taught in
+    Source: Kendall, Gal, Cipolla 2018, section 3 (their search over weights). Taught in
     chapter 12.
     """
     fixed, *searched = check_tasks(tasks, at_least=2)
