@@ -28,12 +28,18 @@ GOALS = {
     "99_0": {
         "goal": 99.0,
         "augment": None,
-        "recipe": {"num_epochs": 3, "batch_size": 128, "lr": 5e-3, "channels_last": True},
+        "recipe": {"num_epochs": 3, "batch_size": 192, "lr": 6e-3, "channels_last": True},
     },
     "99_4": {
         "goal": 99.4,
-        "augment": partial(edu.random_affine, degrees=8, translate=0.06, scale=0.1, shear=5),
-        "recipe": {"num_epochs": 12, "batch_size": 128, "lr": 5e-3, "channels_last": True},
+        "augment": partial(edu.random_affine, degrees=10, translate=0.07, scale=0.1, shear=5),
+        "recipe": {
+            "num_epochs": 10,
+            "batch_size": 128,
+            "lr": 5e-3,
+            "label_smoothing": 0.05,
+            "channels_last": True,
+        },
     },
 }
 

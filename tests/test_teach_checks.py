@@ -1,5 +1,7 @@
 """Each check passes the right answer and fails plausible wrong ones with a hint that helps."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -54,6 +56,20 @@ def shift_image(X, dx, dy):
     return Y
 
 
+def iou(predicted, true, class_id):
+    both = ((predicted == class_id) & (true == class_id)).sum()
+    return 100 * both / ((predicted == class_id) | (true == class_id)).sum()
+
+
+def accuracy_of_class(predicted, true, class_id):
+    return 100 * (predicted == true)[true == class_id].float().mean()
+
+
+def sharing(encoder_ms, decoder_ms, head_ms, num_tasks):
+    shared = encoder_ms + decoder_ms
+    return num_tasks * (shared + head_ms) / (shared + num_tasks * head_ms)
+
+
 RIGHT = {
     "ch00.frame_budget": lambda fps: 1000 / fps,
     "ch00.fits": lambda times, fps: 100 * sum(t <= 1000 / fps for t in times) / len(times),
@@ -65,6 +81,10 @@ RIGHT = {
     "ch02.c3_connections": count_connections,
     "ch02.scaled_tanh": lambda a: 1.7159 * torch.tanh(2 / 3 * a),
     "ch02.shift": shift_image,
+    "ch12.iou": iou,
+    "ch12.sharing": sharing,
+    "ch12.cosine": lambda a, b: (a * b).sum() / (a.norm() * b.norm()),
+    "ch12.uncertainty": lambda loss: math.log(2 * loss),
 }
 
 WRONG = [
@@ -110,6 +130,15 @@ WRONG = [
     ("ch02.shift", lambda X, dx, dy: X.roll((dy, dx), (2, 3)), "not the other edge"),
     ("ch02.shift", lambda X, dx, dy: shift_image(X, dy, dx), "to the right"),
     ("ch02.shift", lambda X, dx, dy: shift_image(X, -dx, -dy), "to the right"),
+    ("ch12.iou", accuracy_of_class, "3 pixels are class 1"),
+    ("ch12.iou", lambda p, t, c: 100 * (p == t).float().mean(), "3 pixels are class 1"),
+    ("ch12.iou", lambda p, t, c: iou(p, t, c) / 100, "60 percent"),
+    ("ch12.sharing", lambda e, d, h, n: n, "keeps its own head"),
+    ("ch12.sharing", lambda e, d, h, n: n * (e + d + h) / (e + d + h), "three heads 18 ms"),
+    ("ch12.cosine", lambda a, b: (a * b).sum(), "divide by both lengths"),
+    ("ch12.cosine", lambda a, b: F.cosine_similarity(a, b, dim=0), "one long vector"),
+    ("ch12.uncertainty", lambda loss: math.log(loss), "set the derivative"),
+    ("ch12.uncertainty", lambda loss: 0.5 / loss, "set the derivative"),
 ]
 
 

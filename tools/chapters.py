@@ -107,6 +107,8 @@ def cell_metadata(cell: nbformat.NotebookNode, position: int) -> dict:
             raise ValueError(f"cell {position}: check={given['check']!r} needs points=NUMBER")
         tags.append("check")
         metadata["nbgrader"] = grading(f"{given['check']}-check", points=given["points"])
+    if "hide-input" in tags:
+        metadata["jupyter"] = {"source_hidden": True}
     if tags:
         metadata["tags"] = tags
     return metadata

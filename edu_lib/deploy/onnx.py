@@ -42,7 +42,7 @@ def export_onnx(model: nn.Module, example_input: Tensor, path: str | Path) -> Pa
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=["X"],
-                output_names=["y_hat"],
+                output_names=_output_names(model(X)),
                 dynamic_shapes=({0: "batch"},),
                 verbose=False,
             )
@@ -57,6 +57,11 @@ def export_onnx(model: nn.Module, example_input: Tensor, path: str | Path) -> Pa
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _output_names(outputs: Tensor | dict[str, Tensor]) -> list[str]:
+    """The names of a dict of outputs, or "y_hat" for a single one."""
+    return list(outputs) if isinstance(outputs, dict) else ["y_hat"]
 
 
 def session(path: str | Path, threads: int | None = 1) -> "InferenceSession":

@@ -76,7 +76,8 @@ def claim(
     if partly_tolerance is None:
         partly_tolerance = 2 * tolerance
     verdict = verdict_of(target, measured, better, tolerance, partly_tolerance)
-    return Claim(source, says, f"{measured:.3g} {unit}".strip(), verdict)
+    shown = f"{measured:,}" if isinstance(measured, int) else f"{measured:.3g}"
+    return Claim(source, says, f"{shown} {unit}".strip(), verdict)
 
 
 class ClaimsTable:

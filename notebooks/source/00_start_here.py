@@ -79,7 +79,7 @@ for network_ms in (10, 33, 50, 150):
 # **Explore.** Move the slider. Each square is a frame of one second, filled if the network handled
 # it. Watch what happens on both sides of 33 ms and of 67 ms.
 
-# %%
+# %% tags=["hide-input"]
 from matplotlib.patches import Rectangle
 
 
@@ -164,7 +164,7 @@ print(f"both read a {int(logits.argmax())}; same logits: {same}")
 #
 # The kit follows the history. Filled stations are chapters that are in your folder.
 
-# %%
+# %% tags=["hide-input"]
 PARTS = {
     "begin": ["00 start here", "01 convolution"],
     "history": ["02 LeNet 1998", "03 AlexNet 2012", "04 the data bill"],
@@ -188,7 +188,7 @@ for (part, chapters), colour in zip(PARTS.items(), colours, strict=True):
     axes.plot([position, position + len(chapters) - 1], [0, 0], color=colour, lw=5)
     axes.text(position - 0.25, -0.75, part, color=colour, fontweight="bold", va="top")
     for chapter in chapters:
-        is_here = any(Path(".").glob(f"{chapter[:2]}_*.ipynb"))
+        is_here = any(Path("source").glob(f"{chapter[:2]}_*.py"))
         face = colour if is_here else "white"
         axes.plot(position, 0, "o", ms=15, markerfacecolor=face, markeredgecolor=colour, mew=2)
         axes.text(position, 0.55, chapter, rotation=35, fontsize=9)

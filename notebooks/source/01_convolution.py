@@ -3,9 +3,9 @@
 #
 # **Question.** How can a layer look at a whole image with 25 weights, and what does that cost?
 #
-# | minutes to read and do | before this |
-# |---|---|
-# | 30 | Python, tensors, a first `nn.Module`; [00 Start here](00_start_here.ipynb) |
+# | minutes to read | CPU seconds to run | before this |
+# |---|---|---|
+# | 30 | {{results.chapter_seconds.01_convolution:.0f}} | tensors, a first `nn.Module`; [00 Start here](00_start_here.ipynb) |
 #
 # **Objectives.** After this chapter you can
 #
@@ -512,7 +512,8 @@ programs = [
 loops, im2col, builtin = [edu.measure_latency(each, blocks=30, block_ms=5) for each in programs]
 assert loops.p50_ms > 20 * builtin.p50_ms, "torch is more than 20 times faster than Python loops"
 print(f"F.conv2d is {loops.p50_ms / builtin.p50_ms:.0f} times faster than the loops")
-edu.plots.frame_budget_bar([(each.name, each.p50_ms, "fp32") for each in (loops, im2col, builtin)])
+rows = [(each.name, each.p50_ms, "fp32") for each in (loops, im2col, builtin)]
+edu.plots.frame_budget_bar(rows, ylabel="program")
 
 # %% [markdown]
 # **See:** the axis is logarithmic, one grid line is a factor of ten. The MACs are the same in all
@@ -830,7 +831,8 @@ edu.plots.frame_budget_bar(
         ("depthwise, 320x320 (eager)", timed[depthwise]["eager"].p50_ms, "fp32"),
         fastest_row("VGG-16 conv1_2, 224x224", vgg),
         ("VGG-16 conv1_2, 224x224 (eager)", vgg["eager"].p50_ms, "fp32"),
-    ]
+    ],
+    ylabel="layer",
 )
 
 # %% [markdown]

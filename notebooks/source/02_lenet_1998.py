@@ -37,7 +37,7 @@ data.train, data.test
 #
 # Take the smallest network there is: one input, one hidden unit with a tanh, one output.
 #
-# $$h = \tanh(w x), \qquad \hat y = v h, \qquad E = \tfrac12 (\hat y - y)^2$$
+#     h = tanh(w x)        y_hat = v h        E = (y_hat - y)^2 / 2
 
 # %%
 x, y, w, v = 0.5, 1.0, 2.0, -1.0
@@ -87,9 +87,9 @@ for name, layer in (("convolution", convolution), ("fully connected", fully_conn
 # network of the paper differs in five ways. We build it as it was, one layer at a time, and follow one
 # digit through it.
 #
-# **1. The squashing function** is a scaled tanh, $f(a) = 1.7159 \tanh(\tfrac23 a)$. Its scale is chosen so
-# that $f(1) = 1$ and $f(-1) = -1$: targets of +1 and -1 are reached without pushing the tanh into its flat
-# ends, where gradients vanish.
+# **1. The squashing function** is a scaled tanh, `f(a) = 1.7159 tanh(2/3 a)`. Its scale is chosen so that
+# `f(1) = 1` and `f(-1) = -1`: targets of +1 and -1 are reached without pushing the tanh into its flat ends,
+# where gradients vanish.
 
 # %%
 from edu_lib.models import lenet1998
@@ -130,7 +130,7 @@ edu.show(figure, alt="Which maps of S2 each map of C3 reads: 60 of 96 links, in 
 # %% [markdown]
 # **4. The output compares pictures.** F6 has 84 units because a picture of 7x12 pixels has 84. Each class
 # has a fixed drawing of its digit in +1 and -1. An output unit measures the squared distance between F6
-# and its drawing, $y_i = \sum_j (x_j - w_{ij})^2$: a *radial basis function*, RBF. The nearest drawing
+# and its drawing, `y_i = sum over j of (x_j - w_ij)^2`: a *radial basis function*, RBF. The nearest drawing
 # wins. These drawings are ours; the paper's are in its figure 3.
 
 # %%
@@ -141,11 +141,11 @@ edu.plots.image_grid(
 
 # %% [markdown]
 # **5. The loss** pulls the right drawing near and pushes all others away, with a "rubbish class" at a
-# constant distance $j$ that keeps what is far from being pushed further (the paper's equation 9):
+# constant distance `j` that keeps what is far from being pushed further (the paper's equation 9):
 #
-# $$E = y_D + \log\Big(e^{-j} + \sum_i e^{-y_i}\Big)$$
+#     E = y_D + log( e^-j + sum over i of e^-y_i )        D: the right class
 #
-# With $-y_i$ for the logits this is the cross-entropy of today, with one class more. The code returns
+# With `-y_i` for the logits this is the cross-entropy of today, with one class more. The code returns
 # minus the distances, so that everywhere in this kit the largest output wins.
 #
 # ## Walk the shapes
@@ -222,8 +222,8 @@ guess.reveal("C5", "120 kernels of 5x5 on all sixteen maps: 48,120 of 60,000")
 # connected layers hold the parameters.** It is so in every CNN until about 2014, and it decides which
 # technique makes which layer smaller.
 #
-# Each unit has five stages of squashing below it. Beside it stands the form that is trained today: ReLU,
-# maximum pooling, all links in C3, a linear output, cross-entropy.
+# Today LeNet-5 is trained in a plainer form: ReLU for the tanh, the maximum of four neighbours for the
+# weighted sum, all 96 links in C3, a linear output, cross-entropy. Its cost, layer by layer:
 
 # %%
 modern = edu.models.LeNet5()
@@ -272,13 +272,13 @@ assert modern_test.error < 1.3
 assert test_1998.error <= 1.0
 
 # %% [markdown]
-# The loss curve begins high and falls in two steps. At first all outputs are far from every drawing, and
-# the rubbish class wins. Then F6 learns to draw.
+# The loss begins high: at first F6 is far from every drawing, and the rubbish class wins. Within an epoch or
+# two F6 has learned to draw, and what remains are the hard digits.
 #
 # ## What does each layer see?
 #
-# Here is a seven on its way through C1. Blue is positive, orange negative: some maps answer to upper edges,
-# some to lower ones, some to the stroke itself.
+# Here is a seven on its way through C1. Blue is positive, orange negative. Look for maps that answer to the
+# stroke itself, and for maps that answer to one of its sides only: those are edge detectors, found by training.
 
 # %% tags=["nbval-ignore-output"]
 kept = activations(lenet_1998, seven)
@@ -360,14 +360,14 @@ edu.compare_cards(cards[0], cards[1])
 
 # %%
 macs = edu.count_cost(modern, (1, 1, 28, 28)).macs
-peak_macs_per_second = 12.5e6
+peak_macs_per_second = 12.5e6  # data/published/history.json
 digit_ms = 1000 * macs / peak_macs_per_second
 print(f"{macs:,} MACs at 12.5 million a second: {digit_ms:.1f} ms for one digit of 28x28")
 pixels = 640 * 480 / (28 * 28)
 print(f"a camera image of 640x480 at the same cost a pixel: {digit_ms * pixels / 1000:.0f} s")
 
 # %% [markdown]
-# We did not choose that number: at its peak, the best processor of the time needs 33 ms for a single
+# We did not choose that number: at its peak, the processor of the demonstration needs 33 ms for a single
 # digit, the whole budget of one frame at thirty a second. A camera image would take it thirteen seconds. And
 # training needs about three times the work of reading, for each of 60,000 digits, in each epoch.
 
@@ -386,7 +386,7 @@ edu.plots.frame_budget_bar([
 # So it was deployed where one digit at a time is enough. NCR built the networks into machines that read
 # amounts on cheques; in the late 1990s these read {{published.history.check_reading.share_of_us_checks_percent}} %
 # of all cheques in the United States, by LeCun's account. Natural images had to wait for faster machines and
-# for more labelled pictures: [chapter 03](03_alexnet_2012.ipynb).
+# for more labelled pictures. That is the story of chapter 03.
 #
 # ## Claims
 #

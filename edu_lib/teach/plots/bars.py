@@ -20,11 +20,14 @@ from edu_lib.teach.plots.style import (
 
 @mpl.rc_context(HOUSE_STYLE)
 def frame_budget_bar(
-    rows: Sequence[tuple[str, float, str]], budget_ms: float = FRAME_BUDGET_MS
+    rows: Sequence[tuple[str, float, str]],
+    budget_ms: float = FRAME_BUDGET_MS,
+    ylabel: str = "model",
 ) -> Figure:
     """Milliseconds per frame of each model on a log axis, with the budget as a red dashed line.
 
     rows: (name, milliseconds, colour key 'fp32' or 'compressed'), drawn from top to bottom.
+    ylabel: what the rows are.
     Raises ValueError if there is no row or a time is not positive. Used in every chapter.
     """
     if not rows:
@@ -40,7 +43,10 @@ def frame_budget_bar(
     for position, (_, ms, key) in enumerate(rows):
         axes.barh(position, ms - low, left=low, color=colour(key), height=0.66)
         note = f"{ms:.3g} ms" + ("" if ms <= budget_ms else f", {ms / budget_ms:.1f}x over")
-        axes.annotate(note, (ms, position), (5, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            note, (ms, position), (5, 0), textcoords="offset points", va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
     axes.axvline(budget_ms, color=BUDGET, linestyle="--", linewidth=1.8)
     axes.annotate(
         f"{budget_ms:.0f} ms budget", (budget_ms, 1), (0, 3), ha="center", va="bottom",
@@ -50,7 +56,7 @@ def frame_budget_bar(
     axes.set(xscale="log", xlim=(low, high), xlabel="milliseconds per frame (log scale)")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    axes.set_ylabel("model")
+    axes.set_ylabel(ylabel)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return Figure(figure, _budget_alt(rows, budget_ms, True), _budget_alt(rows, budget_ms, False))
