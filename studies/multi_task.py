@@ -31,7 +31,7 @@ HEIGHT, WIDTH, NETWORK_WIDTH = 96, 192, 0.25
 SEEDS = (0, 1, 2)
 GRID_POINTS = 25
 RECIPE = {"batch_size": 16, "lr": 4e-3, "weight_decay": 0.02, "warmup": 0.15}
-BUDGETS = {"whole": {"images": 3000, "num_epochs": 5}, "weights": {"images": 800, "num_epochs": 4}}
+BUDGETS = {"whole": {"images": 3000, "num_epochs": 5}, "weights": {"images": 600, "num_epochs": 4}}
 EQUAL = dict.fromkeys(TASKS, 1.0)
 
 

@@ -1,5 +1,7 @@
 """Does the timer tell a network from itself? The A/A control of edu_lib.measure.latency, repeated.
 
+    python3 -m studies.timer_control
+
 A LeNet-size network is compared with itself 100 times, one thread. An honest timer finds a ratio
 within 3 % of 1. Takes about three minutes on an idle machine; an interrupted run continues.
 Writes data/results/timer_control.json.
@@ -7,19 +9,16 @@ Writes data/results/timer_control.json.
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
+import torch
+from torch import nn
+from tqdm import tqdm
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from edu_lib.measure.latency import Runner, compare_latency, pytorch_runner  # noqa: E402
-from edu_lib.measure.results import RESULTS_FOLDER, save_result, write_json  # noqa: E402
-from edu_lib.measure.statistics import percentile  # noqa: E402
+from edu_lib.data import DATA_FOLDER
+from edu_lib.measure.latency import Runner, compare_latency, pytorch_runner
+from edu_lib.measure.results import RESULTS_FOLDER, save_result, write_json
+from edu_lib.measure.statistics import percentile
 
 NAME = "timer_control"
 
@@ -73,13 +72,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--folder", type=Path, default=RESULTS_FOLDER, help="where the result goes")
-    parser.add_argument("--cache", type=Path, default=REPOSITORY / "data" / "cache")
+    parser.add_argument("--cache", type=Path, default=DATA_FOLDER / "cache")
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error("--repeats must be 1 or more")
     cache = arguments.cache / f"{NAME}.json"
     rows = run(arguments.repeats, cache)
-    command = f"python studies/{NAME}.py --repeats {arguments.repeats}"
+    command = f"python3 -m studies.{NAME} --repeats {arguments.repeats}"
     path = save_result(NAME, figures(rows), command, arguments.folder)
     cache.unlink()
     print(f"{figures(rows)['share_within_3_percent']:.0f} % within 3 %, written to {path}")

@@ -15,10 +15,10 @@ LINUX_ARM = "processor : 0\nFeatures : fp asimd asimddp\nmodel name : Some ARM\n
 
 def test_a_result_comes_back_with_its_provenance(tmp_path):
     figures = {"b": np.float32(0.5), "a": [1, 2], "c": np.arange(2)}
-    path = save_result("speed_of_lenet", figures, "python studies/x.py", tmp_path)
+    path = save_result("speed_of_lenet", figures, "python3 -m studies.x", tmp_path)
     loaded = load_result("speed_of_lenet", tmp_path)
     assert (loaded["a"], loaded["b"], loaded["c"]) == ([1, 2], 0.5, [0, 1])
-    assert loaded["command"] == "python studies/x.py"
+    assert loaded["command"] == "python3 -m studies.x"
     assert set(loaded) == {"a", "b", "c", "machine", "versions", "date", "command"}
     text = path.read_text(encoding="utf-8")
     assert text == json.dumps(loaded, indent=1, sort_keys=True) + "\n"
@@ -26,11 +26,11 @@ def test_a_result_comes_back_with_its_provenance(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
-    save_result("r", {"a": 1}, "python studies/r.py", tmp_path)
+    save_result("r", {"a": 1}, "python3 -m studies.r", tmp_path)
     with pytest.raises(ValueError, match="cannot be written as JSON"):
-        save_result("r", {"a": float("nan")}, "python studies/r.py", tmp_path)
+        save_result("r", {"a": float("nan")}, "python3 -m studies.r", tmp_path)
     with pytest.raises(ValueError, match="set is not JSON"):
-        save_result("r", {"a": {1, 2}}, "python studies/r.py", tmp_path)
+        save_result("r", {"a": {1, 2}}, "python3 -m studies.r", tmp_path)
     assert load_result("r", tmp_path)["a"] == 1
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -38,9 +38,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_a_missing_result_names_the_study_that_makes_it(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "STUDIES_FOLDER", tmp_path)
     (tmp_path / "many.py").write_text('save_result("shared_name", {})', encoding="utf-8")
-    with pytest.raises(FileNotFoundError, match=r"make it with `python studies/alone\.py`"):
+    with pytest.raises(FileNotFoundError, match=r"make it with `python3 -m studies\.alone`"):
         load_result("alone", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"make it with `python studies/many\.py`"):
+    with pytest.raises(FileNotFoundError, match=r"make it with `python3 -m studies\.many`"):
         load_result("shared_name", tmp_path)
 
 

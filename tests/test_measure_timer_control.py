@@ -1,27 +1,15 @@
 """The A/A study resumes where it was interrupted and states its shares from 0 to 100."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from edu_lib.measure.comparison import LatencyComparison
-
-STUDY = Path(__file__).resolve().parents[1] / "studies" / "timer_control.py"
-
-
-@pytest.fixture
-def study(monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    spec = importlib.util.spec_from_file_location("timer_control", STUDY)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from studies import timer_control as study
 
 
-def test_an_interrupted_run_continues_and_its_result_is_written(study, tmp_path, monkeypatch):
+def test_an_interrupted_run_continues_and_its_result_is_written(tmp_path, monkeypatch):
     ratios = iter([1.0, 1.01, KeyboardInterrupt, 0.98, 1.05])
 
     def compare_latency(reference, candidate):
@@ -40,5 +28,5 @@ def test_an_interrupted_run_continues_and_its_result_is_written(study, tmp_path,
     found = json.loads((tmp_path / "timer_control.json").read_text(encoding="utf-8"))
     assert found["ratios"] == [1.0, 1.01, 0.98, 1.05]
     assert (found["repeats"], found["share_within_3_percent"], found["share_void"]) == (4, 75, 0)
-    assert found["command"] == "python studies/timer_control.py --repeats 4"
+    assert found["command"] == "python3 -m studies.timer_control --repeats 4"
     assert list((tmp_path / "cache").iterdir()) == []

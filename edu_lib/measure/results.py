@@ -63,13 +63,13 @@ def load_result(name: str, folder: str | Path | None = None) -> dict:
 
 def study_command(name: str) -> str:
     """The command of the study that writes NAME.json: studies/NAME.py, or the one that names it."""
-    study = f"{name}.py"
-    if not (STUDIES_FOLDER / study).exists():
+    study = name
+    if not (STUDIES_FOLDER / f"{name}.py").exists():
         for candidate in sorted(STUDIES_FOLDER.glob("*.py")):
             if f'"{name}"' in candidate.read_text(encoding="utf-8"):
-                study = candidate.name
+                study = candidate.stem
                 break
-    return f"python studies/{study}"
+    return f"python3 -m studies.{study}"
 
 
 def write_json(path: Path, content: dict) -> None:
