@@ -266,3 +266,52 @@ def test_two_processes_under_torchrun_train_as_one(tmp_path):
         parallel = load_file(tmp_path / f"rank{rank}.safetensors")
         for name, value in model.state_dict().items():
             torch.testing.assert_close(parallel[name], value, rtol=1e-4, atol=1e-5)
+
+
+class TwoHeads(nn.Module):
+    """One network, two answers: the class, and how bright the image is."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = small_network()
+        self.brightness = nn.Linear(4, 1)
+
+    def forward(self, X):
+        logits = self.body(X)
+        return {"class": logits, "brightness": self.brightness(logits)[:, 0]}
+
+
+def two_losses(outputs, y):
+    error = (outputs["brightness"] - y["brightness"]).square().mean()
+    return nn.functional.cross_entropy(outputs["class"], y["class"]) + error
+
+
+def test_labels_may_be_a_dict_and_are_transformed_with_the_images():
+    X, classes = blobs()
+    y = {"class": classes, "brightness": X.mean(dim=(1, 2, 3))}
+    seen = []
+
+    def darker(images, labels):
+        seen.append(len(images))
+        return images / 2, labels | {"brightness": labels["brightness"] / 2}
+
+    def right_answers(model):
+        with torch.no_grad():
+            answer = model(X / 2)["class"].argmax(dim=1)
+        return 100 * (answer == classes).float().mean().item()
+
+    model = TwoHeads()
+    history = quietly(
+        model, X, y, loss=two_losses, transform=darker, validation=right_answers, num_epochs=20
+    )
+    assert sum(seen) == 20 * len(X)
+    assert history.validation_accuracy[-1] == right_answers(model) > 95
+    with torch.no_grad():
+        error = (model(X / 2)["brightness"] - y["brightness"] / 2).abs().mean()
+    assert error < 0.2
+
+
+def test_labels_of_different_lengths_are_refused():
+    X, y = blobs()
+    with pytest.raises(ValueError, match="all labels must be for the same images"):
+        quietly(small_network(), X, {"a": y, "b": y[:-1]})

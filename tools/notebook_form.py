@@ -15,7 +15,8 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 
-MACHINE_PATH = re.compile(r"/home/|/Users/|/root/|/work/|/tmp/|[A-Za-z]:\\+Users")
+HERE = re.escape(str(Path(__file__).resolve().parent.parent))
+MACHINE_PATH = re.compile(rf"/home/|/Users/|/root/|/tmp/|[A-Za-z]:\\+Users|{HERE}")
 BASE64 = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]*")
 NAMELESS = re.compile(r"<[^>]*(?: at 0x[0-9a-f]+|Figure size)[^>]*>")
 DESCRIBED = re.compile(r"(?:Figure|Explorer|DigitPad): \S")

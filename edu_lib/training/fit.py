@@ -54,15 +54,7 @@ def fit(
     Returns the History; the model is left in evaluation mode. Raises ValueError on bad arguments or
     another training's checkpoint, and KeyboardInterrupt, after saving, on an interrupt.
     """
-    if len(X) != num_labels(y) or len(X) == 0:
-        raise ValueError(
-            f"X and y must have the same length above 0, got {len(X)} and {num_labels(y)}"
-        )
-    if num_epochs < 1 or batch_size < 1 or not lr > 0:
-        raise ValueError(
-            "num_epochs and batch_size must be at least 1 and lr above 0, "
-            f"got {num_epochs}, {batch_size} and {lr}"
-        )
+    _check(X, y, num_epochs, batch_size, lr)
     device = pick_device(device)
     model.to(device, memory_format=_memory_format(channels_last))
     settings = {
@@ -108,3 +100,15 @@ def cross_entropy(label_smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _memory_format(channels_last: bool) -> torch.memory_format:
     return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def _check(X: Tensor, y: Labels, num_epochs: int, batch_size: int, lr: float) -> None:
+    if len(X) != num_labels(y) or len(X) == 0:
+        raise ValueError(
+            f"X and y must have the same length above 0, got {len(X)} and {num_labels(y)}"
+        )
+    if num_epochs < 1 or batch_size < 1 or not lr > 0:
+        raise ValueError(
+            "num_epochs and batch_size must be at least 1 and lr above 0, "
+            f"got {num_epochs}, {batch_size} and {lr}"
+        )

@@ -152,5 +152,6 @@ class Run:
         if validation is None:
             return None
         if callable(validation):
+            self.model.eval()
             return validation(self.model)
         return evaluate(self.model, *validation).accuracy
