@@ -26,7 +26,6 @@ def labels(num_images=3, height=64, width=96, seed=0):
         "segmentation": torch.randint(0, 9, size, generator=generator).to(torch.uint8),
         "depth": (torch.rand(size, generator=generator) * 150 + 1).half(),
         "steering": torch.randn(num_images, generator=generator),
-        "vehicles": torch.randint(0, 7, (num_images,), generator=generator),
     }
 
 
@@ -37,7 +36,7 @@ def test_every_kind_answers_at_any_size_divisible_by_32(kind, size):
     assert list(outputs) == list(TASKS)
     assert outputs["segmentation"].shape == (2, 9, *size)
     assert outputs["depth"].shape == (2, 1, *size)
-    assert outputs["ego"].shape == (2, 2)
+    assert outputs["ego"].shape == (2, 1)
 
 
 def test_the_heavy_network_is_as_heavy_as_it_says():
@@ -134,11 +133,10 @@ def perfect(y):
     logits = nn.functional.one_hot(y["segmentation"].long(), 9).permute(0, 3, 1, 2).float()
     depth = (y["depth"].float().log() - road_tasks.LOG_DEPTH_MEAN) / road_tasks.LOG_DEPTH_STD
     steering = y["steering"] / road_tasks.STEERING_STD
-    vehicles = (y["vehicles"] - road_tasks.VEHICLES_MEAN) / road_tasks.VEHICLES_STD
     return {
         "segmentation": 100 * logits,
         "depth": depth[:, None],
-        "ego": torch.stack([steering, vehicles], dim=1),
+        "ego": steering[:, None],
     }
 
 
@@ -155,7 +153,7 @@ def test_a_perfect_answer_gets_full_marks_and_no_loss():
 
 def test_steering_error_is_the_mean_in_degrees():
     y = labels(num_images=4)
-    outputs = {"ego": perfect(y)["ego"] + torch.tensor([1.0, 0.0]) / road_tasks.STEERING_STD}
+    outputs = {"ego": perfect(y)["ego"] + 1 / road_tasks.STEERING_STD}
     X = torch.zeros(4, 3, 64, 96, dtype=torch.uint8)
     quality = road_tasks.evaluate_road(Answers(outputs), X, y, batch_size=3)
     assert quality.steering_error_deg == pytest.approx(1, abs=1e-5)

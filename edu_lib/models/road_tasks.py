@@ -1,7 +1,7 @@
 """What the outputs of a RoadNet mean, how wrong they are, and how good. Taught in chapter 12.
 
 outputs: the dict a RoadNet returns. y: a dict of labels, "segmentation" uint8 [N, H, W], "depth"
-[N, H, W] in metres, "steering" [N] in degrees, "vehicles" [N].
+[N, H, W] in metres, "steering" [N] in degrees.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 # depth is learned as its logarithm, in units in which it varies about as much as a logit
 LOG_DEPTH_MEAN, LOG_DEPTH_STD = 2.8, 1.3
-STEERING_STD, VEHICLES_MEAN, VEHICLES_STD = 2.5, 3.0, 2.5
+STEERING_STD = 1.0
 
 # share of each class in the pixels of 200 scenes: sky, road, marking, sidewalk, vegetation,
 # building, vehicle, person, sign
@@ -27,7 +27,7 @@ def metres(depth: Tensor) -> Tensor:
 
 
 def steering_degrees(ego: Tensor) -> Tensor:
-    """The steering in degrees [N], positive to the right, of an ego output [N, 2]."""
+    """The steering in degrees [N], positive to the right, of an ego output [N, 1]."""
     return ego[:, 0].float() * STEERING_STD
 
 
@@ -49,10 +49,8 @@ def road_losses(outputs: dict[str, Tensor], y: dict[str, Tensor]) -> dict[str, T
         target = (y["depth"].float().log() - LOG_DEPTH_MEAN) / LOG_DEPTH_STD
         losses["depth"] = F.l1_loss(outputs["depth"][:, 0].float(), target)
     if "ego" in outputs:
-        target = torch.stack(
-            [y["steering"] / STEERING_STD, (y["vehicles"] - VEHICLES_MEAN) / VEHICLES_STD], dim=1
-        )
-        losses["ego"] = F.smooth_l1_loss(outputs["ego"].float(), target)
+        target = y["steering"].float() / STEERING_STD
+        losses["ego"] = F.smooth_l1_loss(outputs["ego"][:, 0].float(), target)
     return losses
 
 

@@ -16,6 +16,7 @@ NUM_CLASSES = 9
 TASKS = ("segmentation", "depth", "ego")
 STAGES = (64, 128, 256, 256)
 IMAGE_MEAN, IMAGE_STD = 0.43, 0.24
+EGO_STAGES, EGO_GRID = 3, (8, 16)
 
 
 class ResidualBlock(nn.Module):
@@ -93,16 +94,16 @@ class Decoder(nn.Module):
 
 
 class EgoHead(nn.Module):
-    """The deepest features [N, in_channels, h, w] to [N, 2]: steering and number of vehicles."""
+    """Features [N, in_channels, H/16, W/16] to [N, 1]: where to steer."""
 
     def __init__(self, in_channels: int):
         super().__init__()
         self.reduce = conv_norm(in_channels, 32, kernel_size=1)
-        self.pool = nn.AdaptiveAvgPool2d((4, 8))
+        self.pool = nn.AdaptiveAvgPool2d(EGO_GRID)
         self.flatten = nn.Flatten()
-        self.hidden = nn.Linear(32 * 4 * 8, 64)
+        self.hidden = nn.Linear(32 * EGO_GRID[0] * EGO_GRID[1], 64)
         self.act = nn.ReLU()
-        self.output = nn.Linear(64, 2)
+        self.output = nn.Linear(64, 1)
 
     def forward(self, X: Tensor) -> Tensor:
         X = self.flatten(self.pool(self.reduce(X)))
@@ -113,7 +114,7 @@ class RoadNet(nn.Module):
     """An encoder, a decoder where a task needs one, and a head for each task.
 
     Input: images [N, 3, H, W] in [0, 1], H and W divisible by 32. Output: a dict with one entry a
-    task: "segmentation" logits [N, 9, H, W], "depth" [N, 1, H, W] and "ego" [N, 2]; `road_tasks`
+    task: "segmentation" logits [N, 9, H, W], "depth" [N, 1, H, W] and "ego" [N, 1]; `road_tasks`
     says what they mean. Tasks share the encoder and the decoder. Raises ValueError on an
     unknown task or kind, or an image of another size.
     width 1, "standard": the heavy network, 6.7 M parameters and 2.5 GMACs for segmentation at
@@ -130,14 +131,14 @@ class RoadNet(nn.Module):
         channels = [max(8, 8 * round(width * stage / 8)) for stage in STAGES]
         encoder_block, decoder_block = BLOCKS[kind]
         self.tasks = tuple(tasks)
-        self.encoder = Encoder(channels, encoder_block)
         dense = [task for task in self.tasks if task != "ego"]
+        self.encoder = Encoder(channels if dense else channels[:EGO_STAGES], encoder_block)
         self.decoder = Decoder(channels, decoder_block) if dense else None
         outputs = {"segmentation": NUM_CLASSES, "depth": 1}
         self.heads = nn.ModuleDict(
             {task: nn.Conv2d(channels[0], outputs[task], kernel_size=1) for task in dense}
         )
-        self.ego = EgoHead(channels[3]) if "ego" in self.tasks else None
+        self.ego = EgoHead(channels[EGO_STAGES - 1]) if "ego" in self.tasks else None
 
     def forward(self, X: Tensor) -> dict[str, Tensor]:
         if X.shape[-2] % 32 or X.shape[-1] % 32:
@@ -150,5 +151,5 @@ class RoadNet(nn.Module):
             for task, head in self.heads.items():
                 outputs[task] = F.interpolate(head(decoded), scale_factor=2.0, mode="bilinear")
         if self.ego is not None:
-            outputs["ego"] = self.ego(features[-1])
+            outputs["ego"] = self.ego(features[EGO_STAGES])
         return outputs
