@@ -76,8 +76,9 @@ for network_ms in (10, 33, 50, 150):
 # A network of 50 ms is not "a bit too slow". It loses every second frame. A car at 50 km/h moves half
 # a metre in a frame, so it would decide on pictures that are a metre apart.
 #
-# **Explore.** Move the slider. Each square is a frame of one second, filled if the network handled
-# it. Watch what happens on both sides of 33 ms and of 67 ms.
+# **Explore.** Move the slider. Each square is one of the thirty frames of a second, filled if the
+# network handled it; the line below it is the network at work. Watch what happens on both sides of
+# 33 ms and of 67 ms.
 
 # %% tags=["hide-input"]
 from matplotlib.patches import Rectangle

@@ -505,8 +505,8 @@ edu.check("ch02.scaled_tanh", scaled_tanh)
 
 # %% [markdown]
 # **4. Shift a batch.** Write `shift_image(X, dx, dy)`: each image of X [N, 1, 28, 28] moved right by `dx` and
-# down by `dy` whole pixels (negative: left, up). What moves in is 0; what moves out is gone. This is the
-# augmentation that brought the network of 1998 below one percent.
+# down by `dy` whole pixels (negative: left, up). What moves in is 0; what moves out is gone. This is
+# how the digits were varied in the training above.
 #
 # *Hint.* `torch.roll` moves pixels around the edge; those that came around must then be set to 0.
 
