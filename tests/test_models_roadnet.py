@@ -151,6 +151,17 @@ def test_a_perfect_answer_gets_full_marks_and_no_loss():
         assert loss.item() == pytest.approx(0, abs=1e-4)
 
 
+def test_a_class_without_labels_is_left_out_of_the_mean():
+    y = labels(num_images=2) | {"segmentation": torch.ones(2, 64, 96, dtype=torch.uint8)}
+    outputs = {"segmentation": torch.zeros(2, 9, 64, 96)}
+    outputs["segmentation"][:, 1] = 1
+    outputs["segmentation"][:, 5, :32] = 2
+    X = torch.zeros(2, 3, 64, 96, dtype=torch.uint8)
+    quality = road_tasks.evaluate_road(Answers(outputs), X, y)
+    assert quality.miou == pytest.approx(50)
+    assert quality.ious[5] == 0
+
+
 def test_steering_error_is_the_mean_in_degrees():
     y = labels(num_images=4)
     outputs = {"ego": perfect(y)["ego"] + 1 / road_tasks.STEERING_STD}

@@ -5,6 +5,7 @@ outputs: the dict a RoadNet returns. y: a dict of labels, "segmentation" uint8 [
 """
 
 from dataclasses import dataclass
+from itertools import compress
 
 import torch
 import torch.nn.functional as F
@@ -82,7 +83,8 @@ def augment_road(X: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, dict[str, Ten
 class RoadQuality:
     """Quality on a split; None where the network lacks the task.
 
-    miou: mean over the classes of intersection over union, percent; ious: of each class. delta1:
+    miou: mean intersection over union in percent, over the classes that occur in the split; ious:
+    of each class, 100 for one that occurs neither in the labels nor in the answers. delta1:
     percent of the pixels, sky and what is beyond 100 m left out, whose depth is within 25 %.
     steering_error_deg: mean absolute error.
     """
@@ -119,9 +121,13 @@ def evaluate_road(
             error = steering_degrees(outputs["ego"]) - labels["steering"]
             steering_errors.append(error.abs())
     model.train(was_training)
-    ious = None if not confusion.any() else intersection_over_union(confusion)
+    ious, miou = None, None
+    if confusion.any():
+        ious = intersection_over_union(confusion)
+        occurs = (confusion.sum(dim=1) > 0).tolist()
+        miou = sum(compress(ious, occurs)) / sum(occurs)
     return RoadQuality(
-        miou=None if ious is None else sum(ious) / len(ious),
+        miou=miou,
         ious=ious,
         delta1=None if judged == 0 else 100 * within / judged,
         steering_error_deg=torch.cat(steering_errors).mean().item() if steering_errors else None,
