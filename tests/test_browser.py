@@ -162,7 +162,7 @@ def last_number():
 
 def test_every_cell_runs_without_an_error(page):
     assert page.locator(ERROR).all_inner_texts() == []
-    prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_inner_texts()
+    prompts = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").all_text_contents()
     assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
 
 

@@ -26,6 +26,14 @@ POSIX = os.name == "posix"
 SECONDS = 120
 
 
+def hear_interrupts():
+    """A shell starts background jobs deaf to Ctrl-C, and their children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+AS_IN_A_TERMINAL = {"start_new_session": True, "preexec_fn": hear_interrupts} if POSIX else {}
+
+
 @pytest.fixture
 def root(tmp_path):
     """A kit that needs no packages."""
@@ -309,7 +317,7 @@ def start():
     def start(code):
         options = {"stdout": subprocess.PIPE, "text": True, "cwd": kit.ROOT}
         command = [sys.executable, "-c", code]
-        started.append(subprocess.Popen(command, start_new_session=True, **options))
+        started.append(subprocess.Popen(command, **AS_IN_A_TERMINAL, **options))
         return started[-1]
 
     yield start
@@ -377,7 +385,7 @@ def server(tmp_path_factory):
         process = subprocess.Popen(
             [sys.executable, "kit.py", "lab", "--no-browser", f"--port={port}"],
             cwd=kit.ROOT, env=settings, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            **AS_IN_A_TERMINAL,
         )  # fmt: skip
     try:
         wait_until(
