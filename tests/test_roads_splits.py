@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -190,3 +192,16 @@ def test_a_disk_that_fills_up_leaves_nothing_broken(tmp_path, small_chunks, monk
 def test_bad_arguments_are_named(tmp_path, arguments, words):
     with pytest.raises(ValueError, match=words):
         road_split(**({"split": "test", "count": 2, "root": tmp_path} | SIZE | arguments))
+
+
+def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path):
+    script = tmp_path / "careless.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from edu_lib.roads import chunks, road_split\n"
+        "chunks.CHUNK = 2\n"
+        f"road_split('train', 4, 32, 64, root=Path({str(tmp_path)!r}), workers=2)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert 'below `if __name__ == "__main__":`' in done.stderr

@@ -6,6 +6,8 @@ import os
 import shutil
 import zipfile
 import zlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,8 +120,22 @@ def generate(folder: Path, recipe: dict, workers: int) -> list[tuple]:
                 generate_chunk(job)
                 bar.update(job[2])
         else:
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(min(workers, len(open_jobs))) as pool:
-                for job, _ in zip(open_jobs, pool.imap(generate_chunk, open_jobs), strict=True):
-                    bar.update(job[2])
+            _generate_in_parallel(open_jobs, workers, bar)
     return jobs
+
+
+def _generate_in_parallel(jobs: list[tuple], workers: int, bar: tqdm) -> None:
+    """Draws the chunks in `workers` processes. RuntimeError when the processes cannot start."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        try:
+            for job, _ in zip(jobs, pool.map(generate_chunk, jobs), strict=True):
+                bar.update(job[2])
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "the processes that draw road scenes could not run; in a script of your own, call "
+                'road_scenes below `if __name__ == "__main__":`'
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
