@@ -52,8 +52,22 @@ def test_light_relatives_are_lighter():
     X = torch.rand(1, 3, 128, 256)
     heavy = count_macs(RoadNet(TASKS), X)
     assert count_macs(RoadNet(TASKS, width=0.5), X) < heavy / 3
-    assert count_macs(RoadNet(TASKS, kind="separable"), X) < heavy / 7
+    assert count_macs(RoadNet(TASKS, kind="separable"), X) < heavy / 6
     assert count_macs(RoadNet(TASKS, kind="inverted"), X) < heavy / 3
+
+
+def test_one_task_made_separable_has_a_seventh_of_the_macs():
+    X = torch.rand(1, 3, 128, 256)
+    standard, separable = (
+        count_macs(RoadNet(["segmentation"], kind=kind), X) for kind in ("standard", "separable")
+    )
+    assert separable < standard / 7
+
+
+def test_what_dense_tasks_own_when_they_share_is_cheap():
+    X = torch.rand(1, 3, 128, 256)
+    alone = count_macs(RoadNet(["segmentation"]), X)
+    assert alone < count_macs(RoadNet(["segmentation", "depth"]), X) < 1.05 * alone
 
 
 def test_a_network_has_only_what_its_tasks_need():

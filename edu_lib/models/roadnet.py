@@ -110,13 +110,26 @@ class EgoHead(nn.Module):
         return self.output(self.act(self.hidden(X)))
 
 
+def dense_head(in_channels: int, out_channels: int, alone: bool) -> nn.Module:
+    """Features [N, in_channels, H, W] to answers [N, out_channels, H, W]: a 1x1 convolution.
+
+    Where several dense tasks share a decoder each first gets a cheap layer of its own: what one
+    task needs of the last features is not what the other needs.
+    """
+    answer = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+    if alone:
+        return answer
+    return nn.Sequential(DepthwiseSeparable(in_channels, in_channels), answer)
+
+
 class RoadNet(nn.Module):
     """An encoder, a decoder where a task needs one, and a head for each task.
 
     Input: images [N, 3, H, W] in [0, 1], H and W divisible by 32. Output: a dict with one entry a
     task: "segmentation" logits [N, 9, H, W], "depth" [N, 1, H, W] and "ego" [N, 1]; `road_tasks`
-    says what they mean. Tasks share the encoder and the decoder. Raises ValueError on an
-    unknown task or kind, or an image of another size.
+    says what they mean. Tasks share the encoder and the decoder; where there are two dense tasks,
+    each has one cheap layer of its own. Raises ValueError on an unknown task or kind, or an image
+    of another size.
     width 1, "standard": the heavy network, 6.7 M parameters and 2.5 GMACs for segmentation at
     128x256. `kind` "separable" or "inverted" and a smaller `width` give its light relatives.
     """
@@ -136,7 +149,7 @@ class RoadNet(nn.Module):
         self.decoder = Decoder(channels, decoder_block) if dense else None
         outputs = {"segmentation": NUM_CLASSES, "depth": 1}
         self.heads = nn.ModuleDict(
-            {task: nn.Conv2d(channels[0], outputs[task], kernel_size=1) for task in dense}
+            {task: dense_head(channels[0], outputs[task], len(dense) == 1) for task in dense}
         )
         self.ego = EgoHead(channels[EGO_STAGES - 1]) if "ego" in self.tasks else None
 
