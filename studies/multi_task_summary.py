@@ -12,12 +12,13 @@ from edu_lib.models.roadnet import TASKS, RoadNet
 
 MEASURES = {"segmentation": "miou", "depth": "delta1", "ego": "steering_error_deg"}
 TIMED_SHAPE = (1, 3, 96, 192)
-TIMED_WIDTH = 0.25
+TIMED_WIDTH = 0.5
 
 
 def summarise(results: list[dict], best_runs: list[dict], score: Callable[[dict], float]) -> dict:
     """All figures but the settings. `score` makes one number of a quality."""
     whole = [run for run in results if run["part"] == "whole"]
+    narrow = [run for run in results if run["part"] == "narrow"]
     weights = [run for run in results if run["part"] == "weights"]
     equal = [run for run in weights if set(dict_of(run).values()) == {1.0}]
     learned = [run for run in weights if run["weights"] == "learned"]
@@ -27,9 +28,9 @@ def summarise(results: list[dict], best_runs: list[dict], score: Callable[[dict]
         for name, runs in (("equal", equal), ("learned", learned), ("grid_best", best_runs))
     }
     return {
-        "tasks": {task: compare(task, whole, "equal") for task in TASKS},
-        "tasks_learned_weights": {task: compare(task, whole, "learned") for task in TASKS},
-        "learned_weights": [run["learned"] for run in whole if run["weights"] == "learned"],
+        "tasks": {task: compare(task, whole) for task in TASKS},
+        "tasks_narrow": {task: compare(task, narrow) for task in TASKS},
+        "learned_weights": [run["learned"] for run in learned],
         "grid_best_weights": best_runs[0]["weights"],
         "grid": [
             {"weights": run["weights"], "score": score(run["test"]), "test": run["test"]}
@@ -51,16 +52,11 @@ def dict_of(run: dict) -> dict[str, float]:
     return run["weights"] if isinstance(run["weights"], dict) else {}
 
 
-def compare(task: str, runs: list[dict], weights: str) -> dict:
+def compare(task: str, runs: list[dict]) -> dict:
     """Quality of one task, single and shared: means over seeds, each seed, and the change."""
     measure = MEASURES[task]
     single = [run["test"][measure] for run in runs if run["tasks"] == [task]]
-    shared = [
-        run["test"][measure]
-        for run in runs
-        if len(run["tasks"]) == len(TASKS)
-        and (run["weights"] == "learned") == (weights == "learned")
-    ]
+    shared = [run["test"][measure] for run in runs if len(run["tasks"]) == len(TASKS)]
     change = mean(shared) - mean(single)
     return {
         "measure": measure,
