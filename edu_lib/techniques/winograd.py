@@ -1,0 +1,174 @@
+"""3x3 convolutions with a quarter of the multiplications: Winograd's F(4x4, 3x3).
+
+Source: Lavin, Gray 2016, "Fast Algorithms for Convolutional Neural Networks" (CVPR), after the
+minimal filtering of Winograd 1980. Taught in chapter 05.
+"""
+
+import copy
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TILE, STEP = 6, 4  # a tile of 6x6 inputs gives 4x4 outputs; neighbours overlap by 2
+POINTS = TILE**2
+STRIP_BYTES = 2**21  # what one strip of tiles fills stays in the cache of one core
+SMALLEST_CHANNELS = 16  # with fewer the transforms cost more than they save
+
+# a kernel of 3, its input of 6 and its output of 4 are polynomials: these matrices evaluate them at
+# 0, 1, -1, 2, -2 and infinity (G, B_T), and find the output again from the products there (A_T)
+B_T = torch.tensor([
+    [4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+    [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1],
+], dtype=torch.float64)  # fmt: skip
+G = torch.tensor([
+    [6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24],
+], dtype=torch.float64) / 24  # fmt: skip
+A_T = torch.tensor([
+    [1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1],
+], dtype=torch.float64)  # fmt: skip
+
+
+class Workspace:
+    """Memory that all Winograd layers of one network share, kept from call to call."""
+
+    def __init__(self):
+        self.flat = torch.empty(0)
+
+    def take(self, like: Tensor, *sizes: int) -> list[Tensor]:
+        """Flat tensors of these sizes, of the type and on the device of `like`; not initialised."""
+        if self.flat.dtype != like.dtype or self.flat.device != like.device:
+            self.flat = like.new_empty(0)
+        if self.flat.numel() < sum(sizes):
+            self.flat = like.new_empty(sum(sizes))
+        return list(self.flat[: sum(sizes)].split(list(sizes)))
+
+
+class WinogradConv2d(nn.Module):
+    """A 3x3 convolution of stride 1, computed tile by tile; for inference alone.
+
+    Input [N, C_in, H, W], output [N, C_out, H + 2p - 2, W + 2p - 2] in channels_last. Differs from
+    the direct convolution by rounding: about 1e-5 of the largest output in float32.
+    relu: whether max(0, .) follows, done while the result is still in the cache.
+    """
+
+    def __init__(self, conv: nn.Conv2d, workspace: Workspace | None = None, relu: bool = False):
+        super().__init__()
+        weight = conv.weight.detach()
+        self.padding, self.relu = conv.padding[0], relu
+        self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
+        self.workspace = workspace or Workspace()
+        bias = weight.new_zeros(self.out_channels) if conv.bias is None else conv.bias.detach()
+        self.register_buffer("bias", bias.clone())
+        # U = G g G^T, for each pair of channels; as one product with the Kronecker square of G
+        U = torch.kron(G, G) @ weight.double().flatten(2).flatten(0, 1).T
+        U = U.view(POINTS, self.out_channels, self.in_channels).transpose(1, 2)
+        self.register_buffer("U", U.contiguous().to(weight.dtype))  # [36, C_in, C_out]
+        self.register_buffer("B2", torch.kron(B_T, B_T).to(weight))
+        self.register_buffer("A2", torch.kron(A_T, A_T).to(weight))
+
+    @torch.no_grad()
+    def forward(self, X: Tensor) -> Tensor:
+        N, _, H, W = X.shape
+        p = self.padding
+        H_out, W_out = H + 2 * p - 2, W + 2 * p - 2
+        rows, columns = math.ceil(H_out / STEP), math.ceil(W_out / STEP)
+        X = X.permute(0, 2, 3, 1)
+        y = X.new_empty(N, STEP * rows, STEP * columns, self.out_channels)
+        for images, strip in self._strips(N, rows, columns):
+            # the input rows of this strip of tiles; what lies outside the image is 0
+            first, end = STEP * strip.start - p, STEP * strip.stop + 2 - p
+            border = (p, STEP * columns + 2 - p - W, max(0, -first), max(0, end - H))
+            part = F.pad(X[images, max(0, first) : end], (0, 0, *border))
+            # every tile, as a view: [6, 6, n, rows, columns, C_in]
+            tiles = part.unfold(1, TILE, STEP).unfold(2, TILE, STEP).permute(4, 5, 0, 1, 2, 3)
+            self._convolve(tiles, y[images, STEP * strip.start : STEP * strip.stop])
+        y = y[:, :H_out, :W_out].permute(0, 3, 1, 2)
+        return y.contiguous(memory_format=torch.channels_last)
+
+    def _convolve(self, tiles: Tensor, y: Tensor) -> None:
+        """tiles [6, 6, n, rows, columns, C_in] -> y [n, 4 rows, 4 columns, C_out], in place."""
+        n, rows, columns, C = tiles.shape[2:]
+        P, K = n * rows * columns, self.out_channels
+        d, V, M, Y = self.workspace.take(
+            y, POINTS * P * C, POINTS * P * C, POINTS * P * K, STEP**2 * P * K
+        )
+        d.view(tiles.shape).copy_(tiles)
+        # V = B^T d B
+        torch.mm(self.B2, d.view(POINTS, P * C), out=V.view(POINTS, P * C))
+        # M = sum over input channels of U * V: at each of the 36 points a matrix product
+        torch.bmm(V.view(POINTS, P, C), self.U, out=M.view(POINTS, P, K))
+        # Y = A^T M A
+        torch.mm(self.A2, M.view(POINTS, P * K), out=Y.view(STEP**2, P * K))
+        Y = Y.view(STEP, STEP, n, rows, columns, K).permute(2, 3, 0, 4, 1, 5)
+        torch.add(Y, self.bias, out=y.view(n, rows, STEP, columns, STEP, K))
+        if self.relu:
+            y.relu_()
+
+    def _strips(self, N: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+        """(images, rows of tiles) that fill the cache: some images, or a part of one."""
+        row_bytes = POINTS * columns * max(self.in_channels, self.out_channels) * 4
+        # the kernels are read once a strip: a strip must be worth that
+        budget = max(STRIP_BYTES, self.U.numel() * 4 // 2)
+        images = max(1, budget // (row_bytes * rows))
+        height = max(1, min(rows, budget // row_bytes))
+        for image in range(0, N, images):
+            for row in range(0, rows, height):
+                yield slice(image, min(N, image + images)), slice(row, min(rows, row + height))
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}, padding={self.padding}, relu={self.relu}"
+
+
+def winograd(model: nn.Module) -> nn.Module:
+    """A copy of `model` in evaluation mode whose 3x3 convolutions run by Winograd's algorithm.
+
+    Treated: 3x3, stride 1, without groups or dilation, at least 16 channels; all others stay. In
+    an nn.Sequential the ReLU after a convolution works in place. The copy cannot be trained, and
+    takes one batch at a time. Raises ValueError if no layer can be treated. Taught in chapter 05.
+    """
+    model = copy.deepcopy(model).eval()
+    workspace = Workspace()
+    treated = 0
+    for parent in list(model.modules()):
+        names = [name for name, _ in parent.named_children()]
+        for name, following in zip(names, [*names, None][1:], strict=True):
+            layer = getattr(parent, name)
+            relu = _relu_after(layer, parent, following)
+            if is_treatable(layer):
+                setattr(parent, name, WinogradConv2d(layer, workspace, relu=relu is not None))
+                treated += 1
+                if relu is not None:
+                    setattr(parent, following, nn.Identity())
+            elif relu is not None:
+                relu.inplace = True
+    if not treated:
+        raise ValueError(
+            f"{type(model).__name__} has no 3x3 convolution of stride 1 without groups and with "
+            f"{SMALLEST_CHANNELS} or more channels: Winograd's algorithm changes nothing here"
+        )
+    return model
+
+
+def _relu_after(layer: nn.Module, parent: nn.Module, following: str | None) -> nn.ReLU | None:
+    """The ReLU that takes the output of this convolution and nothing else does, if it is known."""
+    if not isinstance(parent, nn.Sequential) or not isinstance(layer, nn.Conv2d):
+        return None
+    relu = None if following is None else getattr(parent, following)
+    return relu if isinstance(relu, nn.ReLU) else None
+
+
+def is_treatable(layer: nn.Module) -> bool:
+    """Whether `layer` is a convolution that WinogradConv2d can stand for."""
+    return (
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (3, 3)
+        and layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+        and layer.padding[0] == layer.padding[1]
+        and min(layer.in_channels, layer.out_channels) >= SMALLEST_CHANNELS
+    )

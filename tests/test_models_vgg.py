@@ -1,0 +1,45 @@
+"""VGG-16 and VGG-19 against torchvision's, and their counts against the paper's and a counter's."""
+
+import pytest
+import torch
+import torchvision
+from torch.utils.flop_counter import FlopCounterMode
+
+from edu_lib.models import VGG16, VGG19
+
+PAIRS = [
+    (VGG16, torchvision.models.vgg16, 138_357_544, 15_470_264_320, 13),
+    (VGG19, torchvision.models.vgg19, 143_667_240, 19_632_062_464, 16),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "parameters", "macs", "convolutions"), PAIRS)
+def test_counts_are_those_the_docstring_says(ours, theirs, parameters, macs, convolutions):
+    with torch.device("meta"):
+        network, reference = ours(), theirs(weights=None)
+    counts = [sum(p.numel() for p in model.parameters()) for model in (network, reference)]
+    assert counts == [parameters, parameters]
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 3, 224, 224, device="meta"))
+    assert counter.get_total_flops() == 2 * macs
+    assert f"{parameters:,} parameters, {macs:,} MACs" in ours.__doc__
+    kernels = [part.kernel_size for part in network.modules() if isinstance(part, torch.nn.Conv2d)]
+    assert kernels == [(3, 3)] * convolutions
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [pair[:2] for pair in PAIRS])
+def test_same_output_as_torchvisions(ours, theirs):
+    # the weights of a real state dict, shared and not copied: two networks fill half a gigabyte
+    reference = theirs(weights=None, init_weights=False).eval()
+    with torch.device("meta"):
+        network = ours().eval()
+    network.load_state_dict(reference.state_dict(), assign=True)
+    X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(network(X), reference(X))
+
+
+def test_number_of_classes():
+    with torch.device("meta"):
+        assert VGG16(num_classes=10)(torch.empty(3, 3, 32, 32)).shape == (3, 10)
+        assert VGG19(num_classes=7)(torch.empty(1, 3, 64, 64)).shape == (1, 7)

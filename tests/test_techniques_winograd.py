@@ -1,0 +1,117 @@
+"""Winograd's convolution equals the direct one, on every shape and in every network of the kit."""
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from edu_lib.measure.cost import count_cost
+from edu_lib.models.vgg import VGG
+from edu_lib.techniques import winograd as technique
+from edu_lib.techniques.winograd import A_T, B_T, G, WinogradConv2d, winograd
+
+
+def test_the_three_matrices_filter_one_line_of_six_with_three_weights():
+    generator = torch.Generator().manual_seed(0)
+    d = torch.rand(6, dtype=torch.float64, generator=generator)
+    g = torch.rand(3, dtype=torch.float64, generator=generator)
+    # y = A^T [(G g) * (B^T d)]: six multiplications in place of twelve
+    y = A_T @ ((G @ g) * (B_T @ d))
+    torch.testing.assert_close(y, d.unfold(0, 3, 1) @ g)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("size", [(8, 8), (14, 14), (7, 9), (5, 3)])
+def test_it_equals_the_direct_convolution_in_double_precision(size, padding):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 20, 3, padding=padding).double()
+    X = torch.randn(3, 16, *size, dtype=torch.float64)
+    y = WinogradConv2d(conv)(X)
+    torch.testing.assert_close(y, conv(X).detach(), rtol=0, atol=1e-12)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("strip_bytes", "strips"), [(1, 10), (60_000, 3), (10**9, 1)])
+def test_the_result_does_not_depend_on_how_it_is_cut(monkeypatch, strip_bytes, strips):
+    monkeypatch.setattr(technique, "STRIP_BYTES", strip_bytes)
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 16, 3, padding=1, bias=False).double()
+    X = torch.randn(5, 16, 13, 10, dtype=torch.float64)
+    layer = WinogradConv2d(conv, relu=True)
+    assert len(list(layer._strips(5, 4, 3))) == strips
+    torch.testing.assert_close(layer(X), conv(X).detach().relu(), rtol=0, atol=1e-12)
+
+
+def test_in_single_precision_it_is_off_by_rounding_alone():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(128, 128, 3, padding=1)
+    X = torch.randn(1, 128, 28, 28)
+    exact = nn.Conv2d(128, 128, 3, padding=1).double()
+    exact.load_state_dict(conv.state_dict())
+    y = exact(X.double()).detach()
+    error = (WinogradConv2d(conv)(X) - y).abs().max() / y.abs().max()
+    assert error < 2e-5
+
+
+def test_a_vgg_keeps_its_outputs_and_its_first_layer_stays_direct():
+    torch.manual_seed(0)
+    model = VGG((16, 32, "pool", 32, 48, "pool"), num_classes=10)
+    model.avgpool, model.classifier = nn.AdaptiveAvgPool2d(1), nn.Linear(48, 10)
+    X = torch.randn(2, 3, 20, 24)
+    fast = winograd(model)
+    kinds = [type(layer).__name__ for layer in fast.features]
+    assert kinds[:4] == ["Conv2d", "ReLU", "WinogradConv2d", "Identity"]
+    torch.testing.assert_close(fast(X), model.eval()(X), rtol=1e-4, atol=1e-5)
+    assert all(isinstance(layer, nn.Conv2d) for layer in model.features[0:3:2])
+    assert not model.features[1].inplace
+
+
+def test_skip_connections_and_strides_are_left_as_they_are():
+    torch.manual_seed(0)
+    model = resnet18(weights=None, num_classes=10).eval()
+    fast = winograd(model)
+    treated = [name for name, part in fast.named_modules() if isinstance(part, WinogradConv2d)]
+    strides = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
+    assert len(treated) == 13
+    assert len([m for m in fast.modules() if isinstance(m, nn.Conv2d)]) == len(strides)
+    X = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(X), model(X), rtol=1e-3, atol=1e-4)
+
+
+def test_the_workspace_follows_the_batch_and_the_precision():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(16, 16, 3, padding=1)
+    layer = WinogradConv2d(conv)
+    for size in (8, 40, 8):
+        X = torch.randn(2, 16, size, size)
+        torch.testing.assert_close(layer(X), conv(X).detach(), rtol=0, atol=1e-5)
+    X = torch.randn(1, 16, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(layer.double()(X), conv.double()(X).detach(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(16, 16, 3, stride=2, padding=1),
+        nn.Conv2d(16, 16, 5, padding=2),
+        nn.Conv2d(16, 16, 3, padding=1, groups=16),
+        nn.Conv2d(16, 16, 3, dilation=2),
+        nn.Conv2d(3, 64, 3, padding=1),
+        nn.Conv2d(16, 16, 3, padding="same"),
+        nn.Conv2d(16, 16, 3, padding=1, padding_mode="reflect"),
+    ],
+)
+def test_what_it_cannot_treat_is_refused_when_nothing_else_is_there(layer):
+    with pytest.raises(ValueError, match="changes nothing here"):
+        winograd(nn.Sequential(layer, nn.ReLU()))
+
+
+def test_its_multiplications_are_a_quarter_of_those_of_the_direct_convolution():
+    macs = {}
+    for name, layer in (("direct", conv := nn.Conv2d(64, 64, 3)), ("ours", WinogradConv2d(conv))):
+        macs[name] = count_cost(nn.Sequential(layer), (1, 64, 18, 18)).macs
+    products = 36 * 16 * 64 * 64  # 36 points of 4x4 tiles, each a product of channels
+    transforms = 36 * 36 * 16 * 64 + 16 * 36 * 16 * 64
+    assert macs["ours"] == products + transforms
+    assert macs["direct"] == 4 * products
