@@ -1,14 +1,14 @@
 """One road network for all tasks against one a task, and how the task weights matter.
 
-    python3 -m studies.multi_task [--shard I/N]
+    python3 -m studies.multi_task [--part networks|weights]
 
-Light RoadNets at 96x192, few labelled scenes. Three parts: "whole", single-task and shared networks
-of width 0.5 with three seeds; "narrow", the same with half the width and one seed; "weights", a
-smaller and equal budget for equal weights, learned weights and a 25-point grid. Every run is kept
-in data/cache/multi_task, so an interrupted study goes on, and N processes can share the work
-(--shard 0/2 and 1/2 at the same time). The last call, without --shard, times the networks and
-writes data/results/multi_task.json. About an hour and a half on one core. The weights of the
-shared networks, SHARED, were chosen by hand on the validation split.
+Light RoadNets at 96x192, few labelled scenes. Two parts. "networks", three seeds of each: a network
+a task; one shared network that learns from the labels; and one merged network that learns from the
+answers of those three, on scenes without labels. "weights": equal weights, learned weights and a
+25-point grid on a smaller and equal budget. Every run is kept in data/cache/multi_task, so that an
+interrupted study goes on, and two processes can do a part each (--part). The last call, without
+--part, times the networks and writes data/results/multi_task.json. About an hour and a half on one
+core. The weights of the shared networks, SHARED, were chosen by hand on the validation split.
 """
 
 import argparse
@@ -25,21 +25,23 @@ from edu_lib.measure.results import write_json
 from edu_lib.models.road_tasks import augment_road, evaluate_road, road_losses
 from edu_lib.models.roadnet import TASKS, RoadNet
 from edu_lib.techniques.multitask import UncertaintyWeighting, search_weights, weighted_sum
+from studies.multi_task_merge import answers, merge_losses
 from studies.multi_task_summary import summarise
 
 COMMAND = "python3 -m studies.multi_task"
 CACHE = DATA_FOLDER / "cache" / "multi_task"
 HEIGHT, WIDTH = 96, 192
 SEEDS = (0, 1, 2)
+PARTS = ("networks", "weights")
 GRID_POINTS = 25
 RECIPE = {"batch_size": 16, "lr": 3e-3, "weight_decay": 0.02, "warmup": 0.15}
 BUDGETS = {
-    "whole": {"network_width": 0.5, "images": 600, "num_epochs": 20},
-    "narrow": {"network_width": 0.25, "images": 600, "num_epochs": 20},
-    "weights": {"network_width": 0.25, "images": 300, "num_epochs": 6},
+    "networks": {"network_width": 0.5, "images": 300, "num_epochs": 28},
+    "merged": {"network_width": 0.5, "images": 1500, "num_epochs": 6},
+    "weights": {"network_width": 0.25, "images": 300, "num_epochs": 12},
 }
+NUM_SCENES = 1500
 EQUAL = dict.fromkeys(TASKS, 1.0)
-NUM_SCENES = BUDGETS["whole"]["images"]
 SHARED = {"segmentation": 1.0, "depth": 1.0, "ego": 0.4}
 
 
@@ -54,19 +56,27 @@ class Weighted(nn.Module):
         return self.network(X)
 
 
-def jobs() -> list[dict]:
-    """Every run of the study but those of the best grid point, which is not known before."""
-    networks = [{"tasks": [task], "weights": EQUAL} for task in TASKS]
-    networks.append({"tasks": list(TASKS), "weights": SHARED})
-    listed = [{"part": "whole", **network, "seed": seed} for seed in SEEDS for network in networks]
-    listed += [{"part": "narrow", **network, "seed": SEEDS[0]} for network in networks]
-    grid = search_weights(TASKS, GRID_POINTS, seed=0)
-    listed += [{"part": "weights", "tasks": list(TASKS), "weights": w, "seed": 0} for w in grid]
-    listed += [
-        {"part": "weights", "tasks": list(TASKS), "weights": weights, "seed": seed}
-        for weights in (EQUAL, "learned")
-        for seed in SEEDS
-    ]
+def single(task: str, seed: int) -> dict:
+    """The job of a network of one task."""
+    return {"part": "networks", "tasks": [task], "weights": EQUAL, "seed": seed}
+
+
+def jobs(part: str) -> list[dict]:
+    """Every run of a part but those of the best grid point, which is not known before."""
+    every = list(TASKS)
+    if part == "networks":
+        return [
+            job
+            for seed in SEEDS
+            for job in [
+                *(single(task, seed) for task in TASKS),
+                {"part": "networks", "tasks": every, "weights": SHARED, "seed": seed},
+                {"part": "merged", "tasks": every, "weights": SHARED, "seed": seed},
+            ]
+        ]
+    weights = [(point, 0) for point in search_weights(TASKS, GRID_POINTS, seed=0)]
+    weights += [(chosen, seed) for chosen in (EQUAL, "learned") for seed in SEEDS]
+    listed = [{"part": part, "tasks": every, "weights": w, "seed": seed} for w, seed in weights]
     return [job for at, job in enumerate(listed) if job not in listed[:at]]
 
 
@@ -83,16 +93,32 @@ def run(job: dict) -> dict:
     path = CACHE / f"{key(job)}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
+    network, learned, seconds = train(job)
+    edu.save_weights(network, key(job), folder=CACHE)
+    result = job | {"seconds": seconds, "learned": learned}
+    for split, count in (("validation", 300), ("test", 500)):
+        held_out = road_scenes(split, count, HEIGHT, WIDTH)
+        result[split] = asdict(evaluate_road(network, held_out.X, held_out.y))
+    write_json(path, result)
+    print(f"{key(job)}: {seconds:.0f} s, {result['validation']}", flush=True)
+    return result
+
+
+def train(job: dict) -> tuple[RoadNet, dict[str, float] | None, float]:
+    """The network of a job, its learned task weights if it learns them, and the seconds."""
     budget = BUDGETS[job["part"]]
     scenes = road_scenes("train", NUM_SCENES, HEIGHT, WIDTH)
     scenes = scenes.subset(torch.arange(budget["images"]))
+    merged = job["part"] == "merged"
+    y = answers([trained(task, job["seed"]) for task in TASKS], scenes.X) if merged else scenes.y
+    losses_of = merge_losses if merged else road_losses
     torch.manual_seed(job["seed"])
     network = RoadNet(job["tasks"], budget["network_width"])
     learned = job["weights"] == "learned"
     weighting = UncertaintyWeighting(TASKS, regression_tasks=("depth", "ego")) if learned else None
 
     def loss(outputs: dict[str, Tensor], y: dict[str, Tensor]) -> Tensor:
-        losses = road_losses(outputs, y)
+        losses = losses_of(outputs, y)
         if weighting is not None:
             return weighting(losses)
         return weighted_sum(losses, {task: job["weights"][task] for task in losses})
@@ -100,7 +126,7 @@ def run(job: dict) -> dict:
     history = edu.fit(
         Weighted(network, weighting) if learned else network,
         scenes.X,
-        scenes.y,
+        y,
         num_epochs=budget["num_epochs"],
         loss=loss,
         transform=augment_road,
@@ -111,14 +137,15 @@ def run(job: dict) -> dict:
         progress=False,
         **RECIPE,
     )
-    result = job | {"seconds": history.seconds, "learned": weighting.weights() if learned else None}
-    for split, count in (("validation", 300), ("test", 500)):
-        held_out = road_scenes(split, count, HEIGHT, WIDTH)
-        result[split] = asdict(evaluate_road(network, held_out.X, held_out.y))
-    write_json(path, result)
-    if job["part"] == "whole" and job["seed"] == SEEDS[0] and len(job["tasks"]) > 1:
-        edu.save_weights(network, "road_shared_light", half=True)
-    return result
+    return network, weighting.weights() if learned else None, history.seconds
+
+
+def trained(task: str, seed: int) -> RoadNet:
+    """The network of one task and this seed, trained now if it was not before."""
+    job = single(task, seed)
+    run(job)
+    network = RoadNet([task], BUDGETS["networks"]["network_width"])
+    return edu.load_weights(network, key(job), CACHE)
 
 
 def score(quality: dict, mean_steering_error: float) -> float:
@@ -131,22 +158,20 @@ def score(quality: dict, mean_steering_error: float) -> float:
 def mean_answer_error() -> float:
     """Steering error in degrees of always answering the training mean, on the test split."""
     train = road_scenes("train", NUM_SCENES, HEIGHT, WIDTH).y["steering"]
+    train = train[: BUDGETS["networks"]["images"]]
     test = road_scenes("test", 500, HEIGHT, WIDTH).y["steering"]
     return (test - train.mean()).abs().mean().item()
 
 
 def main() -> None:
-    """Run the jobs of this shard, or all of them and then the summary."""
+    """Run the jobs of one part, or of both and then the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shard", default="0/1", help="I/N: every N-th job, from the I-th on")
-    shard, num_shards = map(int, parser.parse_args().shard.split("/"))
+    parser.add_argument("--part", choices=PARTS, help="train the networks of this part alone")
+    part = parser.parse_args().part
     torch.set_num_threads(1)
-    for job in jobs()[shard::num_shards]:
-        result = run(job)
-        print(f"{key(job)}: {result['seconds']:.0f} s, {result['test']}", flush=True)
-    if num_shards > 1:
+    results = [run(job) for each in ([part] if part else PARTS) for job in jobs(each)]
+    if part:
         return
-    results = [run(job) for job in jobs()]
     reference = mean_answer_error()
     grid = [r for r in results if r["part"] == "weights" and isinstance(r["weights"], dict)]
     grid = [r for r in grid if r["seed"] == 0]
@@ -164,7 +189,15 @@ def main() -> None:
         "budgets": BUDGETS,
         "mean_answer_steering_error_deg": reference,
     }
+    edu.save_weights(merged_network(), "road_shared_light", half=True)
     edu.save_result("multi_task", figures, COMMAND)
+
+
+def merged_network() -> RoadNet:
+    """The merged network of the first seed, which ships."""
+    job = next(job for job in jobs("networks") if job["part"] == "merged")
+    network = RoadNet(TASKS, BUDGETS["merged"]["network_width"])
+    return edu.load_weights(network, key(job), CACHE)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """From the runs of studies.multi_task to the figures of data/results/multi_task.json."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -17,8 +17,8 @@ TIMED_WIDTH = 0.5
 
 def summarise(results: list[dict], best_runs: list[dict], score: Callable[[dict], float]) -> dict:
     """All figures but the settings. `score` makes one number of a quality."""
-    whole = [run for run in results if run["part"] == "whole"]
-    narrow = [run for run in results if run["part"] == "narrow"]
+    networks = [run for run in results if run["part"] == "networks"]
+    merged = [run for run in results if run["part"] == "merged"]
     weights = [run for run in results if run["part"] == "weights"]
     equal = [run for run in weights if set(dict_of(run).values()) == {1.0}]
     learned = [run for run in weights if run["weights"] == "learned"]
@@ -28,8 +28,14 @@ def summarise(results: list[dict], best_runs: list[dict], score: Callable[[dict]
         for name, runs in (("equal", equal), ("learned", learned), ("grid_best", best_runs))
     }
     return {
-        "tasks": {task: compare(task, whole) for task in TASKS},
-        "tasks_narrow": {task: compare(task, narrow) for task in TASKS},
+        # "tasks": the shared network learns from the answers of the three; below it, from labels
+        "tasks": {task: compare(task, networks, merged) for task in TASKS},
+        "tasks_from_labels": {task: compare(task, networks, networks) for task in TASKS},
+        "seconds": {
+            "three": mean_seconds(run for run in networks if len(run["tasks"]) == 1) * len(TASKS),
+            "from_labels": mean_seconds(run for run in networks if len(run["tasks"]) > 1),
+            "merged": mean_seconds(merged),
+        },
         "learned_weights": [run["learned"] for run in learned],
         "grid_best_weights": best_runs[0]["weights"],
         "grid": [
@@ -52,11 +58,16 @@ def dict_of(run: dict) -> dict[str, float]:
     return run["weights"] if isinstance(run["weights"], dict) else {}
 
 
-def compare(task: str, runs: list[dict]) -> dict:
+def mean_seconds(runs: Iterable[dict]) -> float:
+    """Seconds of training, the mean over runs."""
+    return mean(run["seconds"] for run in runs)
+
+
+def compare(task: str, singles: list[dict], shareds: list[dict]) -> dict:
     """Quality of one task, single and shared: means over seeds, each seed, and the change."""
     measure = MEASURES[task]
-    single = [run["test"][measure] for run in runs if run["tasks"] == [task]]
-    shared = [run["test"][measure] for run in runs if len(run["tasks"]) == len(TASKS)]
+    single = [run["test"][measure] for run in singles if run["tasks"] == [task]]
+    shared = [run["test"][measure] for run in shareds if len(run["tasks"]) == len(TASKS)]
     change = mean(shared) - mean(single)
     return {
         "measure": measure,

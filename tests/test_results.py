@@ -20,6 +20,15 @@ REQUIRED = {
         "mean_seconds_to_99_4",
     },
     "timer_control": {"repeats", "share_within_3_percent"},
+    "road_teachers": {"segmentation", "depth", "ego"},
+    "multi_task": {
+        "seeds",
+        "speed_vs_three",
+        "time_vs_slowest",
+        "tasks",
+        "tasks_from_labels",
+        "learned_weights_vs_grid",
+    },
     "chapter_seconds": {source.stem for source in sources()},
 }
 
@@ -55,6 +64,19 @@ def test_the_promises_about_speed_hold_as_measured():
     assert 0 <= control["share_within_3_percent"] <= 100
     seconds = edu.load_result("chapter_seconds")
     assert all(seconds[source.stem] <= 90 for source in sources())
+
+
+def test_the_road_figures_name_the_quality_of_each_task():
+    teachers = edu.load_result("road_teachers")
+    assert 0 < teachers["segmentation"]["miou"] <= 100
+    assert 0 < teachers["depth"]["delta1"] <= 100
+    assert teachers["ego"]["steering_error_deg"] > 0
+    study = edu.load_result("multi_task")
+    for tasks in (study["tasks"], study["tasks_from_labels"]):
+        assert tasks.keys() == {"segmentation", "depth", "ego"}
+        for row in tasks.values():
+            assert len(row["single_seeds"]) == len(row["shared_seeds"]) == study["seeds"]
+            assert row["change"] == pytest.approx(row["shared"] - row["single"])
 
 
 def test_published_numbers_name_their_source():

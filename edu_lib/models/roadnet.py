@@ -113,13 +113,13 @@ class EgoHead(nn.Module):
 def dense_head(in_channels: int, out_channels: int, alone: bool) -> nn.Module:
     """Features [N, in_channels, H, W] to answers [N, out_channels, H, W]: a 1x1 convolution.
 
-    Where several dense tasks share a decoder each first gets a cheap layer of its own: what one
-    task needs of the last features is not what the other needs.
+    Where several dense tasks share a decoder each first gets a 1x1 layer of its own: what one task
+    needs of the last features is not what the other needs.
     """
     answer = nn.Conv2d(in_channels, out_channels, kernel_size=1)
     if alone:
         return answer
-    return nn.Sequential(DepthwiseSeparable(in_channels, in_channels), answer)
+    return nn.Sequential(conv_norm(in_channels, in_channels, kernel_size=1), answer)
 
 
 class RoadNet(nn.Module):
