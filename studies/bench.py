@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import edu_lib as edu
+from edu_lib.models.roadnet import TASKS, RoadNet
 
 COMMAND = "python3 kit.py bench --save"
 ATTEMPTS = 3
@@ -31,6 +32,7 @@ class Entry:
     input_shape: tuple[int, ...]
     quality_unit: str
     quality: Callable[[], float]
+    compressed: bool = False
 
 
 def lenet_1998_accuracy() -> float:
@@ -56,6 +58,34 @@ ENTRIES = [
         input_shape=(1, 1, 28, 28),
         quality_unit="% of MNIST",
         quality=lambda: edu.load_result("lenet_weights")["lenet5"]["test_accuracy"],
+    ),
+    Entry(
+        chapter="12",
+        model="Road: segmentation, heavy",
+        weights="road_segmentation",
+        build=lambda: RoadNet(["segmentation"]),
+        input_shape=(1, 3, 128, 256),
+        quality_unit="% mean IoU",
+        quality=lambda: edu.load_result("road_teachers")["segmentation"]["miou"],
+    ),
+    Entry(
+        chapter="12",
+        model="Road: depth, heavy",
+        weights="road_depth",
+        build=lambda: RoadNet(["depth"]),
+        input_shape=(1, 3, 128, 256),
+        quality_unit="% of depths within 25 %",
+        quality=lambda: edu.load_result("road_teachers")["depth"]["delta1"],
+    ),
+    Entry(
+        chapter="12",
+        model="Road: all tasks, light, 96x192",
+        weights="road_shared_light",
+        build=lambda: RoadNet(TASKS, width=0.5),
+        input_shape=(1, 3, 96, 192),
+        quality_unit="% mean IoU",
+        quality=lambda: edu.load_result("multi_task")["tasks"]["segmentation"]["shared_seeds"][0],
+        compressed=True,
     ),
 ]
 
@@ -86,6 +116,7 @@ def measure(entry: Entry, folder: Path) -> edu.LedgerRow:
         file_bytes=file.stat().st_size,
         p50_ms=measurement.p50_ms,
         backend="ONNX Runtime, 1 thread",
+        compressed=entry.compressed,
     )
 
 
@@ -107,7 +138,7 @@ def main(arguments: list[str]) -> int:
                 return 1
             rows.append(row)
             print(
-                f"{row.model:20s} {row.quality:6.2f} {row.quality_unit:12s} "
+                f"{row.model:32s} {row.quality:6.2f} {row.quality_unit:24s} "
                 f"{row.file_bytes:10,} bytes {row.p50_ms:9.4f} ms"
             )
     if "--save" in arguments:
