@@ -1,0 +1,176 @@
+"""Is a network with ReLUs faster to train than one with tanh or sigmoid, and when?
+
+    python3 -m studies.relu_vs_tanh
+
+A small AlexNet learns 2,000 images of Fashion-MNIST by plain SGD, until its training error is
+20 %. Three conditions: pixels normalised and weights scaled to the activation, as is usual today;
+raw pixels; and small weights, the same for all. The learning rate of each network is chosen with
+seed 0, the figures come from the other seeds. Writes data/results/relu_vs_tanh.json. About fifteen
+minutes on one core; each run is kept in data/cache/relu_vs_tanh, so that an interrupted study goes
+on where it stopped.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from statistics import mean
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import edu_lib as edu
+from edu_lib.models import SmallAlexNet
+from edu_lib.models.small_alexnet import FASHION_MEAN, FASHION_STD
+from edu_lib.models.start import scaled_start_
+from studies.alexnet_parts import NUM_IMAGES, cached
+
+COMMAND = "python3 -m studies.relu_vs_tanh"
+FOLDER = "relu_vs_tanh"
+SEEDS = (1, 2, 3)
+RATES = (0.003, 0.01, 0.03, 0.1)
+RECIPE = {"target_error": 20.0, "max_epochs": 25, "width": 8, "batch_size": 64, "momentum": 0.9}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a race starts. mean, std: what is done to the pixels. scaled: weights follow `start`."""
+
+    depths: tuple[int, ...]
+    activations: tuple[str, ...]
+    mean: float = FASHION_MEAN
+    std: float = FASHION_STD
+    scaled: bool = True
+    rates: tuple[float, ...] = RATES
+
+
+CONDITIONS = {
+    "today": Condition((3, 8, 16), ("relu", "tanh", "sigmoid")),
+    "raw_pixels": Condition((3, 8, 16), ("relu", "tanh"), mean=0.0, std=1.0),
+    "small_start": Condition((3, 8), ("relu", "tanh"), scaled=False, rates=(*RATES[1:], 0.3)),
+}
+
+
+def small_start_(model: nn.Module) -> nn.Module:
+    """Weights of standard deviation 1 / sqrt(3 inputs), whatever the activation; biases 0.
+
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", appendix
+    A draws from a uniform distribution scaled to the inputs; its width here is PyTorch's.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.weight, -bound, bound)
+            nn.init.zeros_(layer.bias)
+    return model
+
+
+def race(
+    X: Tensor, y: Tensor, condition: Condition, depth: int, activation: str, lr: float, seed: int
+) -> list[float]:
+    """Training error in percent of each epoch, until it is at the target or out of hope."""
+    torch.manual_seed(seed)
+    model = SmallAlexNet(
+        depth=depth, activation=activation, dropout=0.0, width=RECIPE["width"],
+        mean=condition.mean, std=condition.std,
+    )  # fmt: skip
+    model = scaled_start_(model, activation) if condition.scaled else small_start_(model)
+    model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=RECIPE["momentum"])
+    errors: list[float] = []
+    while len(errors) < RECIPE["max_epochs"] and not is_over(errors):
+        num_wrong = 0
+        for indices in torch.randperm(len(X)).split(RECIPE["batch_size"]):
+            num_wrong += train_step(model, optimizer, X[indices], y[indices])
+        errors.append(100 * num_wrong / len(X))
+    return errors
+
+
+def train_step(model: nn.Module, optimizer: torch.optim.SGD, X: Tensor, y: Tensor) -> int:
+    """One step down the gradient; returns how many images were wrong before it."""
+    logits = model(X)
+    optimizer.zero_grad(set_to_none=True)
+    F.cross_entropy(logits, y).backward()
+    optimizer.step()
+    return int((logits.argmax(dim=1) != y).sum())
+
+
+def is_over(errors: list[float]) -> bool:
+    """At the target, or still guessing (90 % of ten classes are wrong) after eight epochs."""
+    reached = bool(errors) and errors[-1] <= RECIPE["target_error"]
+    return reached or (len(errors) >= 8 and min(errors) > 80)
+
+
+def epochs_to_target(errors: list[float]) -> float | None:
+    """Epochs until the target, a part of an epoch by straight line; None if it was not reached."""
+    target = RECIPE["target_error"]
+    if errors[-1] > target:
+        return None
+    before = errors[-2] if len(errors) > 1 else 90.0
+    return len(errors) - 1 + (before - target) / (before - errors[-1])
+
+
+def races_of(X: Tensor, y: Tensor, name: str, depth: int, activation: str) -> dict:
+    """The best learning rate of seed 0, and what the other seeds do with it."""
+    condition = CONDITIONS[name]
+
+    def run(lr: float, seed: int) -> list[float]:
+        one = partial(race, X, y, condition, depth, activation, lr, seed)
+        return cached(FOLDER, f"{name}_{depth}_{activation}_{lr}_{seed}", one)
+
+    def slowness(lr: float) -> tuple[float, float]:
+        errors = run(lr, 0)
+        return epochs_to_target(errors) or float("inf"), min(errors)
+
+    lr = min(condition.rates, key=slowness)
+    curves = [run(lr, seed) for seed in SEEDS]
+    epochs = [epochs_to_target(errors) for errors in curves]
+    reached = [count for count in epochs if count is not None]
+    return {
+        "lr": lr,
+        "curves": curves,
+        "epochs": epochs,
+        "reached": len(reached),
+        "mean_epochs": mean(reached) if len(reached) == len(epochs) else None,
+        "lowest_error": min(min(errors) for errors in curves),
+    }
+
+
+def ratio(races: dict) -> float | None:
+    """tanh's epochs over ReLU's; above 1 ReLU is faster. None if one missed the target."""
+    tanh, relu = races["tanh"]["mean_epochs"], races["relu"]["mean_epochs"]
+    return None if None in (tanh, relu) else tanh / relu
+
+
+def main() -> None:
+    """All races and the result file."""
+    torch.set_num_threads(1)
+    data = edu.fashion_mnist()
+    X, y = data.fit.X[:NUM_IMAGES], data.fit.y[:NUM_IMAGES]
+    races = {
+        name: {
+            str(depth): {act: races_of(X, y, name, depth, act) for act in condition.activations}
+            for depth in condition.depths
+        }
+        for name, condition in CONDITIONS.items()
+    }
+    ratios = {
+        name: {depth: ratio(each) for depth, each in by_depth.items()}
+        for name, by_depth in races.items()
+    }
+    known = [value for by_depth in ratios.values() for value in by_depth.values() if value]
+    figures = {
+        "num_images": NUM_IMAGES,
+        "seeds": len(SEEDS),
+        "recipe": RECIPE,
+        "epochs_ratio": ratios["today"]["3"],
+        "epochs_ratios": ratios,
+        "lowest_ratio": min(known),
+        "highest_ratio": max(known),
+        "races": races,
+    }
+    edu.save_result("relu_vs_tanh", figures, COMMAND)
+
+
+if __name__ == "__main__":
+    main()
