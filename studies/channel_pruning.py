@@ -1,0 +1,296 @@
+"""Channels out of the heavy road segmentation network: a fifth of the MACs, and what it costs.
+
+    python3 -m studies.channel_pruning --method ours [--seed N]     # then --method torch_pruning
+    python3 -m studies.channel_pruning --summary
+    python3 -m studies.channel_pruning --time                       # on an idle machine
+
+Two networks are pruned in one step to the same MACs: one by `prune_channels`, by Taylor scores that
+are compared across all groups of channels, one by Torch-Pruning (Fang et al. 2023) with its group
+norms, compared across all layers. Both keep multiples of 16 channels, and both recover alike: the
+same epochs, batches and loss, which is half the labels' and half the heavy network's soft targets.
+Each method and seed is a training of its own, half an hour on one core; an interrupted one goes on.
+Train and test scenes come from one generator, so the figures say nothing about real roads.
+"""
+
+import argparse
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from statistics import mean
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import edu_lib as edu
+from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
+from edu_lib.measure.results import write_json
+from edu_lib.models.road_tasks import (
+    as_input,
+    augment_road,
+    class_weights,
+    evaluate_road,
+    sum_of_losses,
+)
+from edu_lib.models.roadnet import RoadNet
+from edu_lib.techniques.distillation import soft_target_loss
+from edu_lib.techniques.pruning import ChannelGraph, channel_scores, prune_channels
+
+COMMAND = "python3 -m studies.channel_pruning"
+NAME = "channel_pruning"
+CACHE = DATA_FOLDER / "cache" / NAME
+METHODS = ("ours", "torch_pruning")
+SHAPE = (1, 3, 128, 256)
+MAC_SHARE, MULTIPLE_OF = 0.2, 16
+TAYLOR_SCENES, TAYLOR_BATCH = 48, 8
+RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
+TEMPERATURE, ALPHA = 2.0, 0.5
+
+
+@cache
+def heavy() -> RoadNet:
+    """The network to prune, which is also the teacher."""
+    return edu.load_weights(RoadNet(["segmentation"]), "road_segmentation").eval()
+
+
+# Pruning
+
+
+def taylor_losses(scenes: RoadSplit) -> Callable[[nn.Module], Iterator[Tensor]]:
+    """The function from a model to its loss on a few scenes, batch by batch."""
+
+    def losses(model: nn.Module) -> Iterator[Tensor]:
+        for at in range(0, TAYLOR_SCENES, TAYLOR_BATCH):
+            y = {name: labels[at : at + TAYLOR_BATCH] for name, labels in scenes.y.items()}
+            yield sum_of_losses(model(as_input(scenes.X[at : at + TAYLOR_BATCH])), y)
+
+    return losses
+
+
+def comparable_taylor(model: nn.Module, graph: ChannelGraph, scenes: RoadSplit) -> Tensor:
+    """|dL/dz| of each channel's gate over the mean of its group: no group is emptied by scale."""
+    scores = channel_scores(model, graph, "taylor", taylor_losses(scenes)).sqrt()
+    for group in graph.groups:
+        scores[group.numbers] /= scores[group.numbers].mean()
+    return scores
+
+
+def pruned_by_us(scenes: RoadSplit) -> nn.Module:
+    """`prune_channels` with those scores."""
+    return prune_channels(
+        heavy(),
+        torch.rand(SHAPE),
+        mac_share=MAC_SHARE,
+        criterion=lambda model, graph: comparable_taylor(model, graph, scenes),
+        scope="global",
+        multiple_of=MULTIPLE_OF,
+    )
+
+
+def pruned_by_torch_pruning(scenes: RoadSplit) -> nn.Module:
+    """Torch-Pruning's pruner at the ratio whose MACs come nearest to ours."""
+    ours = edu.count_cost(pruned_by_us(scenes), SHAPE).macs
+    found = [at_ratio(step / 100) for step in range(36, 56)]
+    return min(found, key=lambda model: abs(edu.count_cost(model, SHAPE).macs - ours))
+
+
+def at_ratio(ratio: float) -> nn.Module:
+    """Torch-Pruning's network without that share of all channels."""
+    import torch_pruning as tp
+
+    model = copy.deepcopy(heavy())
+    tp.pruner.BasePruner(
+        model,
+        torch.rand(SHAPE),
+        importance=tp.importance.MagnitudeImportance(),
+        global_pruning=True,
+        pruning_ratio=ratio,
+        round_to=MULTIPLE_OF,
+        ignored_layers=[model.heads["segmentation"]],
+    ).step()
+    return model
+
+
+def pruned(method: str, scenes: RoadSplit) -> nn.Module:
+    torch.manual_seed(0)
+    return pruned_by_us(scenes) if method == "ours" else pruned_by_torch_pruning(scenes)
+
+
+# Recovering
+
+
+def teacher_logits(scenes: RoadSplit) -> Tensor:
+    """The heavy network's logits at half resolution, float16 [N, 9, H / 2, W / 2], on disk."""
+    path = CACHE / f"teacher_{len(scenes)}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
+        height, width = scenes.X.shape[2] // 2, scenes.X.shape[3] // 2
+        shape = (len(scenes), len(class_weights()), height, width)
+        stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+        model = copy.deepcopy(heavy()).to(memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            for at in range(0, len(scenes), 16):
+                logits = model(as_input(scenes.X[at : at + 16]))["segmentation"]
+                stored[at : at + 16] = F.avg_pool2d(logits.float(), 2).half().numpy()
+        stored.flush()
+        os.replace(temporary, path)
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+
+def augment(X: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """`augment_road`, which mirrors the teacher's logits in the place of depth."""
+    return augment_road(X, {**y, "depth": y["teacher"]})
+
+
+def recovery_loss(outputs: dict[str, Tensor], y: dict[str, Tensor]) -> Tensor:
+    """Half labels, half soft targets; these at half resolution, where they are stored."""
+    soft = soft_target_loss(
+        F.avg_pool2d(outputs["segmentation"].float(), 2), y["depth"].float(), TEMPERATURE
+    )
+    return (1 - ALPHA) * sum_of_losses(outputs, y) + ALPHA * soft
+
+
+def recover(model: nn.Module, scenes: RoadSplit, name: str, seed: int) -> None:
+    """Trains the pruned network in place; goes on from its checkpoint."""
+    edu.fit(
+        model,
+        scenes.X,
+        {
+            "segmentation": scenes.y["segmentation"],
+            "steering": scenes.y["steering"],
+            "teacher": teacher_logits(scenes),
+        },
+        loss=recovery_loss,
+        transform=augment,
+        precision=torch.bfloat16,
+        channels_last=True,
+        checkpoint=CACHE / f"{name}.checkpoint.safetensors",
+        seed=seed,
+        **RECIPE,
+    )
+
+
+def miou(model: nn.Module, scenes: RoadSplit) -> float:
+    """Mean intersection over union in percent."""
+    return evaluate_road(model, scenes.X, scenes.y).miou
+
+
+def run(method: str, seed: int) -> None:
+    """One method and seed: prune, recover, judge, store."""
+    scenes, test_scenes = road_scenes("train"), road_scenes("test")
+    model = pruned(method, scenes)
+    macs = edu.count_cost(model, SHAPE).macs
+    print(f"{method}, seed {seed}: {macs:,} MACs an image", flush=True)
+    recover(model, scenes, f"{method}_{seed}", seed)
+    weights = edu.save_weights(model, f"{method}_{seed}", folder=CACHE)
+    write_json(
+        weights.with_suffix(".json"),
+        {"macs": macs, "miou": miou(model, test_scenes), "widths": widths(model)},
+    )
+    edu.export_onnx(model, torch.rand(SHAPE), weights.with_suffix(".onnx"))
+
+
+def widths(model: nn.Module) -> dict[str, int]:
+    """{layer name: output channels} of all convolutions."""
+    return {
+        name: part.out_channels
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Conv2d)
+    }
+
+
+# Result file
+
+
+def runs_of(method: str) -> list[dict]:
+    """The finished runs of a method, by seed."""
+    paths = sorted(CACHE.glob(f"{method}_*.json"))
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def summarise() -> None:
+    """Means over the seeds, beside the heavy network and the times that are stored."""
+    runs = {method: runs_of(method) for method in METHODS}
+    if not all(runs.values()) or len({len(each) for each in runs.values()}) > 1:
+        raise SystemExit("each method needs the same seeds: run --method for those that lack")
+    whole_macs = edu.count_cost(heavy(), SHAPE).macs
+    whole_miou = edu.load_result("road_teachers")["segmentation"]["miou"]
+    figures = {
+        method: {
+            "mac_gain": whole_macs / mean(run["macs"] for run in each),
+            "miou": mean(run["miou"] for run in each),
+            "miou_change_points": mean(run["miou"] for run in each) - whole_miou,
+            "runs": each,
+        }
+        for method, each in runs.items()
+    }
+    ours = figures.pop("ours")
+    times = stored_times()
+    gain = times.get("p50_gain")
+    efficiency = None if gain is None else 100 * gain / ours["mac_gain"]
+    edu.save_result(
+        NAME,
+        {
+            "seeds": len(runs["ours"]),
+            "heavy_miou": whole_miou,
+            "heavy_macs": whole_macs,
+            **ours,
+            **figures,
+            **times,
+            "conversion_efficiency": efficiency,
+            "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
+        },
+        COMMAND,
+    )
+
+
+def stored_times() -> dict:
+    path = CACHE / "times.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def time_it() -> None:
+    """p50 of the heavy network over that of ours, ONNX Runtime FP32, one thread and all."""
+    X = torch.rand(SHAPE)
+    path = edu.export_onnx(heavy(), X, CACHE / "heavy.onnx")
+    small = CACHE / "ours_0.onnx"
+    figures = {}
+    for key, threads in (("", 1), ("_all_threads", None)):
+        comparison = edu.compare_latency(
+            edu.onnxruntime_runner(path, X, threads), edu.onnxruntime_runner(small, X, threads)
+        )
+        print(comparison, flush=True)
+        figures |= {
+            f"p50_gain{key}": comparison.ratio,
+            f"p50_gain_interval{key}": list(comparison.interval),
+            f"control_ratio{key}": comparison.control_ratio,
+            f"heavy_p50_ms{key}": comparison.reference.p50_ms,
+            f"pruned_p50_ms{key}": comparison.candidate.p50_ms,
+        }
+    write_json(CACHE / "times.json", figures)
+
+
+def main() -> None:
+    """One run, the times, or the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--method", choices=METHODS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--summary", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.method:
+        run(arguments.method, arguments.seed)
+    if arguments.time:
+        time_it()
+    if arguments.summary:
+        summarise()
+
+
+if __name__ == "__main__":
+    main()
