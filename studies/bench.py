@@ -60,6 +60,15 @@ ENTRIES = [
         quality=lambda: edu.load_result("lenet_weights")["lenet5"]["test_accuracy"],
     ),
     Entry(
+        chapter="03",
+        model="small AlexNet",
+        weights="small_alexnet",
+        build=edu.models.SmallAlexNet,
+        input_shape=(1, 1, 28, 28),
+        quality_unit="% of Fashion-MNIST",
+        quality=lambda: edu.load_result("alexnet_weights")["small_alexnet"]["test_accuracy"],
+    ),
+    Entry(
         chapter="12",
         model="Road: segmentation, heavy",
         weights="road_segmentation",

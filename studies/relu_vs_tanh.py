@@ -10,7 +10,6 @@ minutes on one core; each run is kept in data/cache/relu_vs_tanh, so that an int
 on where it stopped.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from statistics import mean
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 import edu_lib as edu
 from edu_lib.models import SmallAlexNet
 from edu_lib.models.small_alexnet import FASHION_MEAN, FASHION_STD
-from edu_lib.models.start import scaled_start_
+from edu_lib.models.start import scaled_start_, small_start_
 from studies.alexnet_parts import NUM_IMAGES, cached
 
 COMMAND = "python3 -m studies.relu_vs_tanh"
@@ -46,23 +45,9 @@ class Condition:
 
 CONDITIONS = {
     "today": Condition((3, 8, 16), ("relu", "tanh", "sigmoid")),
-    "raw_pixels": Condition((3, 8, 16), ("relu", "tanh"), mean=0.0, std=1.0),
+    "raw_pixels": Condition((3, 8), ("relu", "tanh"), mean=0.0, std=1.0),
     "small_start": Condition((3, 8), ("relu", "tanh"), scaled=False, rates=(*RATES[1:], 0.3)),
 }
-
-
-def small_start_(model: nn.Module) -> nn.Module:
-    """Weights of standard deviation 1 / sqrt(3 inputs), whatever the activation; biases 0.
-
-    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", appendix
-    A draws from a uniform distribution scaled to the inputs; its width here is PyTorch's.
-    """
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            bound = 1 / math.sqrt(layer.weight[0].numel())
-            nn.init.uniform_(layer.weight, -bound, bound)
-            nn.init.zeros_(layer.bias)
-    return model
 
 
 def race(

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import edu_lib as edu
 from edu_lib.models import AlexNet, AlexNet2012, SmallAlexNet
 from edu_lib.models.alexnet import LocalResponseNorm
-from edu_lib.models.start import scaled_start_
+from edu_lib.models.start import scaled_start_, small_start_
 
 
 def on_meta(model, *arguments, **named):
@@ -220,3 +220,17 @@ def test_scaled_start_refuses_what_it_does_not_know():
         scaled_start_(SmallAlexNet(), "gelu")
     with pytest.raises(ValueError, match="no Conv2d"):
         scaled_start_(torch.nn.ReLU(), "relu")
+
+
+def test_a_small_start_is_that_of_pytorchs_own_layers_with_biases_at_0():
+    torch.manual_seed(0)
+    theirs = torch.nn.Linear(300, 400)
+    torch.manual_seed(0)
+    ours = small_start_(torch.nn.Linear(300, 400))
+    assert ours.weight.abs().max() <= 1 / math.sqrt(300)
+    assert ours.weight.std().item() == pytest.approx(theirs.weight.std().item(), rel=0.02)
+    assert ours.bias.eq(0).all()
+    conv = small_start_(torch.nn.Conv2d(6, 50, 5, bias=False))
+    assert conv.weight.std().item() == pytest.approx(1 / math.sqrt(3 * 150), rel=0.05)
+    with pytest.raises(ValueError, match="no Conv2d"):
+        small_start_(torch.nn.ReLU())

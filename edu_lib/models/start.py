@@ -30,3 +30,21 @@ def scaled_start_(model: nn.Module, activation: str) -> nn.Module:
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return model
+
+
+def small_start_(model: nn.Module) -> nn.Module:
+    """Draw the weights of all Conv2d and Linear layers anew, alike for every activation.
+
+    Uniform between -1 / sqrt(inputs of a unit) and its opposite; biases become 0. Draws from torch's
+    global generator; returns the model. Raises ValueError for a model without such layers.
+    Source: the width is that of PyTorch's own layers, torch.nn.Linear.reset_parameters.
+    """
+    layers = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no Conv2d and no Linear layer to start")
+    for layer in layers:
+        bound = 1 / math.sqrt(layer.weight[0].numel())
+        nn.init.uniform_(layer.weight, -bound, bound)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return model
