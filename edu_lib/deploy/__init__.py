@@ -1,5 +1,6 @@
 """Deploying: files that run without PyTorch."""
 
 from edu_lib.deploy.onnx import export_onnx, run_onnx, session
+from edu_lib.deploy.qdq import export_int8
 
-__all__ = ["export_onnx", "run_onnx", "session"]
+__all__ = ["export_int8", "export_onnx", "run_onnx", "session"]
