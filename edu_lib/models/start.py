@@ -35,8 +35,8 @@ def scaled_start_(model: nn.Module, activation: str) -> nn.Module:
 def small_start_(model: nn.Module) -> nn.Module:
     """Draw the weights of all Conv2d and Linear layers anew, alike for every activation.
 
-    Uniform between -1 / sqrt(inputs of a unit) and its opposite; biases become 0. Draws from torch's
-    global generator; returns the model. Raises ValueError for a model without such layers.
+    Uniform between -1 / sqrt(inputs of a unit) and its opposite; biases become 0. Draws from
+    torch's global generator; returns the model. Raises ValueError for a model without such layers.
     Source: the width is that of PyTorch's own layers, torch.nn.Linear.reset_parameters.
     """
     layers = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
