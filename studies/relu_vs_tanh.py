@@ -45,8 +45,8 @@ class Condition:
 
 CONDITIONS = {
     "today": Condition((3, 8, 16), ("relu", "tanh", "sigmoid")),
-    "raw_pixels": Condition((3, 8), ("relu", "tanh"), mean=0.0, std=1.0),
-    "small_start": Condition((3, 8), ("relu", "tanh"), scaled=False, rates=(*RATES[1:], 0.3)),
+    "raw_pixels": Condition((3,), ("relu", "tanh"), mean=0.0, std=1.0),
+    "small_start": Condition((3, 8), ("relu", "tanh"), scaled=False, rates=(0.03, 0.1, 0.3)),
 }
 
 
