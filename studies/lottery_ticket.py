@@ -2,17 +2,18 @@
 
     python3 -m studies.lottery_ticket [--seeds N]
 
-After Frankle and Carbin 2019, section 2: train, prune the smallest of the weights that are left, set
-the rest back to their first values, and again. The control wears the same masks on other random
-weights. Ours differs from the paper in haste: a round prunes 36 % (19 % in the output layer), as two
-of the paper's rounds do, 10 rounds in all, and trains for 6 epochs of batches of 256 with one cycle
-of the learning rate, where the paper takes about 50 epochs. The recipe was chosen on validation
-images with a seed that is not among those measured. The test set is read once a seed and round.
+After Frankle and Carbin 2019, section 2: train, prune the smallest of the weights that are left,
+set the rest back to their first values, and again. The control wears the same masks on other random
+weights. Ours is in more haste than the paper: a round prunes 36 % (19 % in the output layer), as
+two of the paper's rounds do, 10 rounds in all, and trains for 6 epochs of batches of 256 with one
+cycle of the learning rate, where the paper takes about 50 epochs. The recipe was chosen on
+validation images with a seed that is not among those measured. The test set is read once a seed and
+round.
 
 Defined before any test accuracy was seen: a share of weights *matches* if the mean test accuracy of
 the seeds is at most 0.1 points below that of the whole networks, and so is that of every larger
 share. The gap to the control is read at round 8, where 2.9 % of the weights are left.
-Takes 10 minutes on one core; finished seeds are kept in data/cache, so an interrupted study goes on.
+Takes 10 minutes on one core; finished seeds are kept in data/cache, so a study goes on.
 """
 
 import argparse
