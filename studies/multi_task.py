@@ -3,12 +3,13 @@
     python3 -m studies.multi_task [--part networks|weights]
 
 Light RoadNets at 96x192, few labelled scenes. Two parts. "networks", three seeds of each: a network
-a task; one shared network that learns from the labels; and one merged network that learns from the
-answers of those three, on scenes without labels. "weights": equal weights, learned weights and a
-25-point grid on a smaller and equal budget. Every run is kept in data/cache/multi_task, so that an
-interrupted study goes on, and two processes can do a part each (--part). The last call, without
---part, times the networks and writes data/results/multi_task.json. About an hour and a half on one
-core. The weights of the shared networks, SHARED, were chosen by hand on the validation split.
+a task; one shared network that learns from the labels; and one merged network that starts from the
+segmentation network and, where labels end, learns from the answers of all three. "weights":
+equal weights, learned weights and a 25-point grid on a smaller and equal budget. Every run is kept
+in data/cache/multi_task, so that an interrupted study goes on, and two processes can do a part each
+(--part). The last call, without --part, times the networks and writes data/results/multi_task.json.
+About an hour and a half on one core. The weights of the shared networks, SHARED, were chosen by
+hand on the validation split.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from edu_lib.measure.results import write_json
 from edu_lib.models.road_tasks import augment_road, evaluate_road, road_losses
 from edu_lib.models.roadnet import TASKS, RoadNet
 from edu_lib.techniques.multitask import UncertaintyWeighting, search_weights, weighted_sum
-from studies.multi_task_merge import answers, merge_losses
+from studies.multi_task_merge import answers, merge_losses, start_from, with_labels
 from studies.multi_task_summary import summarise
 
 COMMAND = "python3 -m studies.multi_task"
@@ -34,11 +35,11 @@ HEIGHT, WIDTH = 96, 192
 SEEDS = (0, 1, 2)
 PARTS = ("networks", "weights")
 GRID_POINTS = 25
-RECIPE = {"batch_size": 16, "lr": 3e-3, "weight_decay": 0.02, "warmup": 0.15}
+RECIPE = {"batch_size": 16, "weight_decay": 0.02, "warmup": 0.15}
 BUDGETS = {
-    "networks": {"network_width": 0.5, "images": 300, "num_epochs": 28},
-    "merged": {"network_width": 0.5, "images": 1500, "num_epochs": 6},
-    "weights": {"network_width": 0.25, "images": 300, "num_epochs": 12},
+    "networks": {"network_width": 0.5, "images": 300, "num_epochs": 28, "lr": 3e-3},
+    "merged": {"network_width": 0.5, "images": 1500, "num_epochs": 10, "lr": 2e-3},
+    "weights": {"network_width": 0.25, "images": 300, "num_epochs": 8, "lr": 3e-3},
 }
 NUM_SCENES = 1500
 EQUAL = dict.fromkeys(TASKS, 1.0)
@@ -109,11 +110,14 @@ def train(job: dict) -> tuple[RoadNet, dict[str, float] | None, float]:
     budget = BUDGETS[job["part"]]
     scenes = road_scenes("train", NUM_SCENES, HEIGHT, WIDTH)
     scenes = scenes.subset(torch.arange(budget["images"]))
-    merged = job["part"] == "merged"
-    y = answers([trained(task, job["seed"]) for task in TASKS], scenes.X) if merged else scenes.y
-    losses_of = merge_losses if merged else road_losses
     torch.manual_seed(job["seed"])
     network = RoadNet(job["tasks"], budget["network_width"])
+    y, losses_of = scenes.y, road_losses
+    if job["part"] == "merged":
+        teachers = [trained(task, job["seed"]) for task in TASKS]
+        start_from(network, teachers[0])
+        y = with_labels(answers(teachers, scenes.X), scenes.y, BUDGETS["networks"]["images"])
+        losses_of = merge_losses
     learned = job["weights"] == "learned"
     weighting = UncertaintyWeighting(TASKS, regression_tasks=("depth", "ego")) if learned else None
 
@@ -135,7 +139,7 @@ def train(job: dict) -> tuple[RoadNet, dict[str, float] | None, float]:
         seed=job["seed"],
         device="cpu",
         progress=False,
-        **RECIPE,
+        **RECIPE | {"lr": budget["lr"]},
     )
     return network, weighting.weights() if learned else None, history.seconds
 
