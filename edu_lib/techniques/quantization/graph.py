@@ -41,6 +41,8 @@ def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
     for node in list(graph_module.graph.nodes):
         if node.target in IN_PLACE:
             node.target = IN_PLACE[node.target]
+        if node.target == aten.adaptive_avg_pool2d.default:
+            _make_plain_pooling(node)
         if _does_nothing(node):
             node.replace_all_uses_with(node.args[0])
             graph_module.graph.erase_node(node)
@@ -72,10 +74,9 @@ def place_of(node: fx.Node) -> str:
     return stack[-1][0] if stack and stack[-1][0] else node.name
 
 
-def size_of(node: fx.Node) -> torch.Size | None:
-    """The shape of a node's result in the traced example, without the batch, or None."""
-    value = node.meta.get("val")
-    return value.shape[1:] if isinstance(value, Tensor) else None
+def size_of(node: fx.Node) -> torch.Size:
+    """The shape of a node's result in the traced example, without the batch."""
+    return node.meta["val"].shape[1:]
 
 
 def _name_of(target: Callable) -> str:
@@ -113,12 +114,20 @@ def attribute(graph_module: fx.GraphModule, path: str) -> Tensor:
 
 
 def _does_nothing(node: fx.Node) -> bool:
-    """Dropout in evaluation, and adaptive pooling to the size that is there already."""
+    """Dropout in evaluation, and pooling of single pixels."""
     if node.op != "call_function":
         return False
-    if node.target == aten.adaptive_avg_pool2d.default:
-        return size_of(node) == size_of(node.args[0])
+    if node.target == aten.avg_pool2d.default:
+        return set(node.args[1]) == {1}
     return _name_of(node.target).startswith(("dropout", "feature_dropout", "alpha_dropout"))
+
+
+def _make_plain_pooling(node: fx.Node) -> None:
+    """Adaptive pooling to a size that divides the map is pooling of equal windows."""
+    (height, width), (rows, columns) = size_of(node.args[0])[-2:], size_of(node)[-2:]
+    if height % rows == 0 and width % columns == 0:
+        window = [height // rows, width // columns]
+        node.target, node.args = aten.avg_pool2d.default, (node.args[0], window, window)
 
 
 def _refuse_if_it_has_weights(graph_module: fx.GraphModule, node: fx.Node) -> None:

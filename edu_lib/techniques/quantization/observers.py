@@ -77,6 +77,9 @@ def entropy_range(values: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
         return torch.tensor(low), torch.tensor(high)
     counts = torch.histc(values, HISTOGRAM_BINS, low, high).double()
     zero = round(-low / (high - low) * HISTOGRAM_BINS)  # the bins below hold negative values
+    # zeros are exact on every grid: their bin, often the fullest by far, counts as its neighbour
+    around = slice(max(zero - 1, 0), zero + 2)
+    counts[min(zero, HISTOGRAM_BINS - 1)] = counts[around].sort().values[-2]
 
     def distance(share: float) -> float:
         first, last = round(zero * (1 - share)), zero + round((HISTOGRAM_BINS - zero) * share)
