@@ -2,7 +2,8 @@
 
 Each network that ships with weights is exported to ONNX and timed in ONNX Runtime, one thread, by
 the protocol of edu_lib.measure.latency. --save writes data/results/ledger.json, which the chapters
-show. Nothing else should run meanwhile: a row whose A/A control is off is void and is not saved.
+show; with a GPU it also adds that GPU's times to data/results/cpu_gpu.json. Nothing else should run
+meanwhile: a row whose A/A control is off is void and is not saved.
 """
 
 import sys
@@ -16,6 +17,7 @@ from torch import nn
 
 import edu_lib as edu
 from edu_lib.models.roadnet import TASKS, RoadNet
+from studies import cpu_gpu
 
 COMMAND = "python3 kit.py bench --save"
 ATTEMPTS = 3
@@ -152,6 +154,9 @@ def main(arguments: list[str]) -> int:
             )
     if "--save" in arguments:
         path = edu.save_result("ledger", {"rows": [asdict(row) for row in rows]}, COMMAND)
+        recorded = cpu_gpu.record_accelerator()
+        if recorded:
+            print(f"Added {recorded} to cpu_gpu.json.")
         print(f"Saved {path.name}; build the chapters again to show it: python3 kit.py build")
     return 0
 

@@ -4,14 +4,17 @@
     python3 -m studies.cpu_gpu --accelerator    this machine's GPU
 
 Six networks at batch 1 and 16, on one thread and on all, in every form of the kit; the roofline of
-each layer; sweeps over the batch; frames while other work runs. About 11 minutes on two idle cores
-and 8 GB of memory; an interrupted run continues. Writes data/results/cpu_gpu.json: the CPU's part
-under "cpu", each accelerator's under "devices", where other devices' figures stay as they are.
+each layer; sweeps over the batch; frames while other work runs. About 12 minutes on two idle cores
+and 8 GB of memory; an interrupted run continues, unless what is measured has changed. It refuses to
+start on a busy machine. Writes data/results/cpu_gpu.json: the CPU's part under "cpu", each
+accelerator's under "devices", where other devices' figures stay as they are; and its summary,
+data/results/cpu_inference.json.
 """
 
 import argparse
 import contextlib
 import functools
+import hashlib
 import itertools
 import json
 import shutil
@@ -19,6 +22,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import torch
 from torch import nn
 
@@ -31,9 +35,11 @@ from studies import cpu_gpu_parts as parts
 from studies import cpu_gpu_rows as rows_of
 
 NAME = "cpu_gpu"
+SUMMARY = "cpu_inference"
 COMMAND = "python3 -m studies.cpu_gpu"
 CACHE = DATA_FOLDER / "cache" / NAME
 BATCHES = (1, 16)
+BUSY_PERCENT = 15.0
 TARGET_MS = 1_550.0  # half of what the published dual Xeon took for VGG-16, batch 16
 
 
@@ -46,6 +52,28 @@ def cached(folder: Path, key: str, make: Callable[[], object]) -> object:
     value = make()
     write_json(path, {"value": value})
     return value
+
+
+def settings() -> dict:
+    """What decides the figures besides the machine's load: networks, repeats, CPU, versions."""
+    with torch.device("meta"):
+        params = {
+            network: sum(p.numel() for p in make().parameters())
+            for network, (_, make) in rows_of.NETWORKS.items()
+        }
+    return {
+        "params": params,
+        "passes": rows_of.PASSES,
+        "protocol_from_ms": rows_of.PROTOCOL_MS,
+        "frames": parts.NUM_FRAMES,
+        "threads": all_threads(),
+    }
+
+
+def cache_of(kind: str, cache: Path) -> Path:
+    """Where rows are kept until the run is complete; another setting has another folder."""
+    about = json.dumps([settings(), describe_machine()["cpu"], versions()], sort_keys=True)
+    return cache / f"{kind}_{hashlib.sha256(about.encode()).hexdigest()[:12]}"
 
 
 def cpu_rows(network: str, folder: Path) -> tuple[list[dict], list[dict], dict]:
@@ -96,7 +124,9 @@ def measure_cpu(folder: Path) -> dict:
     """Everything that is measured on the CPU."""
     name = describe_machine()["cpu"]
     part = {"name": name, "threads": all_threads(), "rows": [], "skipped": [], "failed_forms": {}}
+    part["settings"] = settings()
     part["rooflines"] = cached(folder, "rooflines", parts.rooflines)
+    part["timer"] = cached(folder, "timer", parts.timer_agreement)
     for network in rows_of.NETWORKS:
         found, skipped, failed = cpu_rows(network, folder)
         part["rows"] += found
@@ -199,11 +229,12 @@ def record_accelerator(folder: Path = RESULTS_FOLDER, cache: Path = CACHE) -> st
     device = edu.pick_device()
     if device.type == "cpu":
         return None
-    part = measure_accelerator(str(device), cache / f"accelerator_{device.type}")
+    rows = cache_of(f"accelerator_{device.type}", cache)
+    part = measure_accelerator(str(device), rows)
     content = edu.load_result(NAME, folder)
     content.setdefault("devices", {})[part["name"]] = part
     write_json(folder / f"{NAME}.json", content)
-    shutil.rmtree(cache / f"accelerator_{device.type}")
+    shutil.rmtree(rows)
     return part["name"]
 
 
@@ -213,16 +244,40 @@ def record_cpu(folder: Path = RESULTS_FOLDER, cache: Path = CACHE) -> dict:
         devices = edu.load_result(NAME, folder)["devices"]
     except FileNotFoundError:
         devices = {}
-    part = measure_cpu(cache / "cpu")
+    rows = cache_of("cpu", cache)
+    part = measure_cpu(rows)
     save_result(NAME, {"cpu": part, "devices": devices}, COMMAND, folder)
-    shutil.rmtree(cache / "cpu")
+    save_result(SUMMARY, summary(part["best"]), COMMAND, folder)
+    shutil.rmtree(rows)
     return part
+
+
+def summary(best: dict) -> dict:
+    """{network: {batch, p50_ms, backend, batch_1: {p50_ms, backend}}}, FP32, all threads."""
+    found = {}
+    for network, rows in best.items():
+        short = {
+            batch: {"p50_ms": rows[f"batch_{batch}"]["p50_ms"],
+                    "backend": rows[f"batch_{batch}"]["form"]}
+            for batch in BATCHES
+        }  # fmt: skip
+        found[network] = {"batch": 16, **short[16], "batch_1": short[1]}
+    return found
+
+
+def other_load() -> float:
+    """Percent of all cores that other programs keep busy, over three seconds."""
+    return psutil.cpu_percent(interval=3.0)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accelerator", action="store_true", help="measure the GPU, not the CPU")
     arguments = parser.parse_args()
+    busy = other_load()
+    if busy > BUSY_PERCENT:
+        print(f"Other programs keep {busy:.0f} % of the cores busy: end them and start again.")
+        return 1
     if arguments.accelerator:
         name = record_accelerator()
         print(f"{name} is recorded." if name else "PyTorch finds no accelerator on this machine.")

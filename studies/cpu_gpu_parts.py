@@ -4,16 +4,18 @@ import dataclasses
 import gc
 
 import torch
+from torch.utils import benchmark
 
 import edu_lib as edu
 from edu_lib.edge import stream
 from edu_lib.measure.background import BackgroundLoad
 from edu_lib.measure.forms import standard_forms
-from edu_lib.measure.latency import Runner, measure_transfer, pytorch_runner
+from edu_lib.measure.latency import Runner, measure_latency, measure_transfer, pytorch_runner
 from edu_lib.measure.layer_time import time_layers
 from edu_lib.measure.machine import all_threads
 from edu_lib.measure.peak import measure_best_roofline
 from edu_lib.measure.roofline import Roofline
+from edu_lib.measure.statistics import percentile
 from studies.cpu_gpu_rows import build, images, onnx_file, time_rows
 
 LAYER_NETWORKS = ("alexnet", "vgg16", "resnet18")
@@ -25,6 +27,8 @@ FORM = "channels_last"
 SWEEP_LIMIT_MS = 1_500.0
 LOADED_NETWORKS = ("resnet18", "alexnet")
 NUM_FRAMES = 120
+AGREEMENT_ROUNDS = 9
+AGREEMENT_SECONDS = 1.0
 WITHIN = 25.0  # percent: a prediction this near counts as right
 
 
@@ -128,6 +132,29 @@ def background(network: str, form: str) -> list[dict]:
             }
         )
     return rows
+
+
+def timer_agreement() -> dict:
+    """The kit's p50 beside torch.utils.benchmark's median of the same callable, in turns."""
+    runner = sweep_runner("resnet18", batch=1, threads=1)
+    reference = benchmark.Timer("call()", globals={"call": runner.call}, num_threads=1)
+    ours, theirs = [], []
+    for _ in range(AGREEMENT_ROUNDS):
+        ours.append(measure_latency(runner, blocks=30, block_ms=1.0).p50_ms)
+        with torch.inference_mode():
+            found = reference.blocked_autorange(min_run_time=AGREEMENT_SECONDS)
+        theirs.append(1e3 * found.median)
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return {
+        "network": "resnet18",
+        "form": FORM,
+        "rounds": AGREEMENT_ROUNDS,
+        "kit_ms": percentile(ours, 50),
+        "torch_benchmark_ms": percentile(theirs, 50),
+        "ratio": percentile(ratios, 50),
+        "ratios": ratios,
+        "difference_percent": 100 * abs(percentile(ratios, 50) - 1),
+    }
 
 
 def transfers(device: str) -> list[dict]:

@@ -53,6 +53,7 @@ def small(monkeypatch, exported):
     monkeypatch.setattr(cpu_gpu_parts, "LOADED_NETWORKS", ("resnet18",))
     monkeypatch.setattr(cpu_gpu_parts, "NUM_FRAMES", 2)
     monkeypatch.setattr(cpu_gpu_parts, "loads", lambda: [("compute", 0), ("compute", 1)])
+    monkeypatch.setattr(cpu_gpu_parts, "timer_agreement", lambda: {"difference_percent": 1.0})
     roof = {"peak_gflops": 100.0, "bandwidth_gb_per_second": 20.0, "threads": 1, "ridge": 5.0}
     monkeypatch.setattr(cpu_gpu_parts, "rooflines", lambda: {"1": roof})
 
@@ -74,7 +75,49 @@ def test_the_cpus_part_is_written_and_other_devices_stay(small, tmp_path):
     rows = part["layers"]["vgg16"]["rows"]
     assert [row["kind"] for row in rows] == ["Conv2d", "Conv2d", "Linear"]
     assert [row["processes"] for row in part["background"]] == [0, 1]
-    assert not (tmp_path / "cache" / "cpu").exists()
+    assert part["settings"]["frames"] == 2
+    assert list((tmp_path / "cache").iterdir()) == []
+    short = json.loads((tmp_path / "cpu_inference.json").read_text())["vgg16"]
+    best = part["best"]["vgg16"]
+    assert short == {
+        "batch": 16,
+        "p50_ms": best["batch_16"]["p50_ms"],
+        "backend": best["batch_16"]["form"],
+        "batch_1": {"p50_ms": best["batch_1"]["p50_ms"], "backend": best["batch_1"]["form"]},
+    }
+
+
+def test_rows_of_another_setting_are_not_taken_over(small, tmp_path, monkeypatch):
+    before = cpu_gpu.cache_of("cpu", tmp_path)
+    assert cpu_gpu.cache_of("cpu", tmp_path) == before
+    monkeypatch.setattr(cpu_gpu_rows, "PASSES", 1)
+    fewer_passes = cpu_gpu.cache_of("cpu", tmp_path)
+    wider = {"vgg16": ("Wider", lambda: nn.Linear(9, 9))}
+    monkeypatch.setattr(cpu_gpu_rows, "NETWORKS", wider)
+    assert len({before, fewer_passes, cpu_gpu.cache_of("cpu", tmp_path)}) == 3
+
+
+def test_a_busy_machine_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(cpu_gpu, "other_load", lambda: 80.0)
+    monkeypatch.setattr(cpu_gpu, "record_cpu", lambda: pytest.fail("it measures"))
+    monkeypatch.setattr("sys.argv", ["cpu_gpu"])
+    assert cpu_gpu.main() == 1
+    assert "80 % of the cores busy" in capsys.readouterr().out
+
+
+def test_both_timers_time_the_same_callable(monkeypatch):
+    monkeypatch.setattr(cpu_gpu_parts, "AGREEMENT_ROUNDS", 1)
+    monkeypatch.setattr(cpu_gpu_parts, "AGREEMENT_SECONDS", 0.01)
+    small = cpu_gpu_parts.sweep_runner("lenet5", 1, 1)
+    monkeypatch.setattr(cpu_gpu_parts, "sweep_runner", lambda *_, **__: small)
+    found = cpu_gpu_parts.timer_agreement()
+    assert found["ratio"] == pytest.approx(found["kit_ms"] / found["torch_benchmark_ms"])
+    assert found["difference_percent"] == pytest.approx(100 * abs(found["ratio"] - 1))
+
+
+def test_a_test_cannot_write_among_the_results():
+    with pytest.raises(PermissionError, match="a test must not write"):
+        save_result("cpu_gpu", {"cpu": {}}, "python3 x")
 
 
 def test_rows_that_are_stored_are_not_measured_again(small, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def _default(name: str) -> float:
 
 @dataclass(frozen=True)
 class Costs:
-    """A fleet of cameras and its prices, in US dollars. Every input is a slider in chapter 06.
+    """A fleet of cameras and its prices, in US dollars. Chapter 06 has sliders for them.
 
     devices: cameras sold. frames_per_day: that one camera wants answered. frame_bytes: sent for
     each. gpu_ms: a GPU's time for one frame. gpu_busy_percent: how much of a rented GPU's time is
