@@ -8,7 +8,7 @@ import pytest
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER
 from edu_lib.measure import Measurement
-from studies import bench
+from studies import bench, cpu_gpu
 from tools.chapters import NUMBER, sources
 
 RESULTS = sorted((DATA_FOLDER / "results").glob("*.json"))
@@ -19,6 +19,9 @@ REQUIRED = {
         "mean_seconds_to_99_0",
         "mean_seconds_to_99_4",
     },
+    "relu_vs_tanh": {"seeds", "epochs_ratio"},
+    "cpu_inference": {"alexnet", "vgg16", "vgg19", "resnet18", "resnet34", "resnet50"},
+    "edge_server": {"requests", "lost", "refused_bad"},
     "timer_control": {"repeats", "share_within_3_percent"},
     "road_teachers": {"segmentation", "depth", "ego"},
     "multi_task": {
@@ -66,6 +69,28 @@ def test_the_promises_about_speed_hold_as_measured():
     assert all(seconds[source.stem] <= 90 for source in sources())
 
 
+def test_the_times_of_chapter_05_are_of_the_whole_networks_by_the_whole_study():
+    part = edu.load_result("cpu_gpu")["cpu"]
+    assert part["settings"] | {"threads": 0} == cpu_gpu.settings() | {"threads": 0}
+    assert part["timer"]["difference_percent"] <= 3
+    short = edu.load_result("cpu_inference")
+    for network in part["settings"]["params"]:
+        best = part["best"][network]
+        assert short[network]["batch"] == 16
+        assert short[network]["p50_ms"] == best["batch_16"]["p50_ms"] > best["batch_1"]["p50_ms"]
+        assert short[network]["backend"] == best["batch_16"]["form"]
+
+
+def test_the_server_lost_nothing_and_left_nothing_behind():
+    server = edu.load_result("edge_server")
+    assert (server["requests"], server["clients"], server["lost"]) == (10_000, 8, 0)
+    assert server["refused_bad"] == server["bad"] == 500
+    assert server["answered"] + server["refused_bad"] == server["requests"]
+    assert server["listens_on"] == ["127.0.0.1"]
+    assert server["answered_after_all"]
+    assert all(server["gone"].values())
+
+
 def test_the_road_figures_name_the_quality_of_each_task():
     teachers = edu.load_result("road_teachers")
     assert 0 < teachers["segmentation"]["miou"] <= 100
@@ -88,6 +113,28 @@ def test_published_numbers_name_their_source():
 def test_prose_takes_its_measured_numbers_from_files():
     counts = {source.stem: len(NUMBER.findall(source.read_text())) for source in sources()}
     assert all(count >= 1 for count in counts.values()), counts
+
+
+def test_the_race_of_activations_counts_what_its_curves_say():
+    results = edu.load_result("relu_vs_tanh")
+    target, races = results["recipe"]["target_error"], results["races"]["today"]
+    assert results["seeds"] >= 3
+    for by_activation in races.values():
+        for runs in by_activation.values():
+            assert len(runs["curves"]) == len(runs["epochs"]) == results["seeds"]
+            for errors, epochs in zip(runs["curves"], runs["epochs"], strict=True):
+                assert (epochs is None) == (min(errors) > target)
+                assert epochs is None or len(errors) - 1 < epochs <= len(errors)
+    means = [sum(races["3"][name]["epochs"]) for name in ("tanh", "relu")]
+    assert results["epochs_ratio"] == pytest.approx(means[0] / means[1])
+
+
+def test_shipped_small_alexnet_reads_as_well_as_its_result_file_says():
+    test = edu.fashion_mnist().test
+    stored = edu.load_result("alexnet_weights")["small_alexnet"]
+    network = edu.models.SmallAlexNet(**stored["parts"])
+    measured = edu.evaluate(edu.load_weights(network, "small_alexnet"), test.X, test.y).error
+    assert measured == pytest.approx(stored["test_error"], abs=0.03)
 
 
 def test_shipped_lenet_reads_as_well_as_its_result_file_says():
@@ -115,6 +162,7 @@ def test_bench_prints_every_row_and_saves_only_when_asked(monkeypatch, capsys):
     saved = {}
     monkeypatch.setattr(edu, "measure_latency", fake_measurement)
     monkeypatch.setattr(edu, "save_result", lambda name, figures, command: saved.update(figures))
+    monkeypatch.setattr(cpu_gpu, "record_accelerator", lambda: "A GPU")
     assert bench.main([]) == 0
     printed = capsys.readouterr().out
     assert all(entry.model in printed for entry in bench.ENTRIES)
@@ -125,6 +173,7 @@ def test_bench_prints_every_row_and_saves_only_when_asked(monkeypatch, capsys):
     )  # fmt: skip
     assert bench.main(["--save"]) == 0
     assert [row["model"] for row in saved["rows"]] == [entry.model for entry in bench.ENTRIES]
+    assert "A GPU" in capsys.readouterr().out
 
 
 def test_bench_refuses_what_it_does_not_know(capsys):
