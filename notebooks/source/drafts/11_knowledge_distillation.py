@@ -68,8 +68,7 @@ for column, index in enumerate(picks):
     panels[0, column].set_title(f"label: {int(digits.test.y[index])}", loc="center")
     bars = seen[index].softmax(dim=0)
     panels[1, column].bar(range(10), bars, color=edu.plots.FP32)
-    panels[1, column].set(xticks=range(10), ylim=(0, 1), xlabel="digit")
-panels[1, 0].set_ylabel("probability")
+    panels[1, column].set(xticks=range(10), ylim=(0, 1), xlabel="digit", ylabel="probability")
 edu.show(figure, alt="Three handwritten digits that are hard to read. Below each the teacher's "
          "probabilities: the right digit leads, and one other digit gets a clear share.")
 
@@ -82,7 +81,6 @@ edu.show(figure, alt="Three handwritten digits that are hard to read. Below each
 # behind many zeros.
 
 # %%
-easy = int(unsure[unsure.isfinite()].argmax())
 easy = int(torch.where(unsure.isfinite(), unsure, -1).argmax())
 probabilities = seen[easy].softmax(dim=0)
 print("label:", int(digits.test.y[easy]))
@@ -118,7 +116,7 @@ for T in (1, 2, 4, 20):
 #
 # Write `soften(logits, temperature)`: logits [N, C] in, probabilities [N, C] out.
 #
-# *Example.* Logits `[[6., 2., 0.]]` at T = 4 give `[[0.632, 0.233, 0.141]]`, up to rounding.
+# *Example.* Logits `[[6., 2., 0.]]` at T = 4 give `[[0.629, 0.231, 0.140]]`.
 #
 # *Hint.* `torch.softmax` is safe for large logits. Which dimension must add up to 1?
 
@@ -138,6 +136,7 @@ edu.check("ch11.soften", soften)
 # ## Explore: one image, any temperature
 #
 # Choose an image and a temperature. Which digits appear beside the right one, and in which order?
+
 
 # %%
 def draw_answers(image: int, temperature: float):
@@ -168,10 +167,12 @@ edu.Explorer(draw_answers, image=(0, 60, 1, 8), temperature=[1.0, 2.0, 4.0, 8.0,
 # other too: the difference itself shrinks with 1/T. So the gradient shrinks with 1/T squared. Measure it, for 256
 # images and a student that has learned nothing yet.
 
+
 # %%
-def make_student(width: int, seed: int = 0) -> nn.Sequential:
+def make_student(width: int, seed: int | None = 0) -> nn.Sequential:
     """784-width-width-10, no dropout."""
-    torch.manual_seed(seed)
+    if seed is not None:
+        torch.manual_seed(seed)
     return nn.Sequential(
         nn.Flatten(), nn.Linear(784, width), nn.ReLU(),
         nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10),
@@ -223,7 +224,8 @@ edu.show(figure, alt="Length of the gradient against the temperature, both axes 
 # copies the teacher's logits v. That is what Bucila, Caruana and Niculescu-Mizil had done in 2006. Does it hold?
 
 # %%
-centred = (start - start.mean(1, keepdim=True)) - (answers[:256] - answers[:256].mean(1, keepdim=True))
+centred = start - answers[:256]
+centred = centred - centred.mean(dim=1, keepdim=True)
 for T in (1, 4, 20, 200):
     z = start.clone().requires_grad_()
     (grad,) = torch.autograd.grad(soft_target_loss(z, answers[:256], T), z)
@@ -246,7 +248,7 @@ print(f"[64, 10]: batchmean / mean = {float(batchmean / every.mean()):.1f}")
 log_q, p = torch.randn(2, 4, 8, 16).log_softmax(1), torch.randn(2, 4, 8, 16).softmax(1)
 per_pixel = F.kl_div(log_q, p, reduction="none").sum(dim=1).mean()
 batchmean = F.kl_div(log_q, p, reduction="batchmean")
-print(f"[2, 4, 8, 16], a segmentation: batchmean / mean over pixels = {float(batchmean / per_pixel):.1f}")
+print(f"[2, 4, 8, 16], pixels: batchmean / mean over pixels = {float(batchmean / per_pixel):.1f}")
 
 # %% [markdown]
 # `mean` divides by the classes too: the soft targets lose a factor of 10. And for a segmentation `batchmean`
@@ -356,8 +358,9 @@ ROWS = [
 ]
 figure = edu.plots.new_figure(8.6, 3.5)
 axes = figure.subplots()
-for place, (name, ours, theirs) in enumerate(ROWS):
-    for shift, value, colour in ((-0.2, study[ours], edu.plots.FP32), (0.2, paper[theirs], edu.plots.MUTED)):
+for place, (_, ours, theirs) in enumerate(ROWS):
+    pair = (-0.2, study[ours], edu.plots.FP32), (0.2, paper[theirs], edu.plots.MUTED)
+    for shift, value, colour in pair:
         axes.barh(place + shift, value, height=0.36, color=colour)
         axes.annotate(f"{value:.0f}", (value, place + shift), (4, 0), va="center",
                       textcoords="offset points")  # fmt: skip
@@ -578,7 +581,7 @@ def train_generation(student: nn.Module, elder: nn.Module | None) -> None:
     edu.fit(student, few.X, logits, loss=soft, **settings)
 
 
-family = born_again(lambda: make_student(30, int(torch.randint(1000, ()))), train_generation, 3)
+family = born_again(lambda: make_student(30, seed=None), train_generation, 3)
 print(len(family), "generations of", sum(p.numel() for p in family[0].parameters()), "parameters")
 
 # %% tags=["nbval-ignore-output"]
