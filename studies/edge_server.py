@@ -40,8 +40,9 @@ ENDINGS = ("interrupted", "killed")
 
 # a program that serves until it is ended from outside, as a notebook's kernel may be
 PARENT = """
-import sys, time
+import signal, sys, time
 from edu_lib import edge
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as a kernel does, whoever started it
 with edge.serve(sys.argv[1]) as server:
     print(server.process.pid, flush=True)
     time.sleep(600)

@@ -102,6 +102,7 @@ def draw_times(columns: list[tuple[str, str, dict]], alt: str, text: str):
     return edu.show(figure, alt=alt, text=text)
 
 
+# %% tags=["hide-input"]
 old = [
     ("16 Xeon cores,\nTorch7", edu.plots.MUTED, xeon),
     ("Titan X,\nTorch7", edu.plots.ACCENT, forward_ms("titan_x")),
@@ -149,18 +150,25 @@ two_cores.reveal(
 )
 
 # %% tags=["hide-input"]
+between = titan["vgg16"] < best_ms["vgg16"] < xeon["vgg16"]
+place = "between" if between else "not between"
 here = (f"{cpu['threads']} cores here,\ntoday", edu.plots.FP32, best_ms)
 draw_times(
     [old[0], here, old[2]],
     f"The same figure with this machine: VGG-16 takes {best_ms['vgg16']:,.0f} ms on "
-    f"{cpu['threads']} cores, between the 16 Xeon cores and the Titan X.",
-    "The published figure, with the times of this machine between Xeon and Titan X.",
+    f"{cpu['threads']} cores, {place} the 16 Xeon cores and the Titan X.",
+    "The published figure, with the times of this machine added.",
 )
+
+# %%
+ratios = {key: best_ms[key] / titan[key] for key in xeon}
+for key, ratio in ratios.items():
+    print(f"{NAMES[key]:10s} {cpu['threads']} cores here are {ratio:5.1f} times slower than a Titan X")
 
 # %% [markdown]
 # **See:** the blue dots are {{results.cpu_gpu.cpu.threads}} cores of today, timed by this kit's study
-# (`data/results/cpu_gpu.json`; the networks are untrained, which changes no time). Measure the gap
-# to the green dots on the axis: it is far less than 75, and these are
+# (`data/results/cpu_gpu.json`; the networks are untrained, which changes no time). Compare the factors
+# that the cell prints with the 75 of above, and remember that these are
 # {{results.cpu_gpu.cpu.threads}} cores, not 16.
 #
 # NVIDIA itself published a smaller factor in 2015: a Titan X of the generation before was
@@ -322,11 +330,11 @@ for form, reason in cpu["failed_forms"].items():
     print(f"does not work on that machine: {form} ({reason})")
 
 # %% [markdown]
-# **See:** the forms of the libraries lie close together. They all do every multiplication, and the
-# best of them, {{results.cpu_gpu.cpu.vgg16_target.library_form}}, already works at
-# {{results.cpu_gpu.cpu.best.vgg16.batch_16_library.gflops:.0f}} GFLOP/s, where the fastest kernel that
-# we found reaches {{results.cpu_gpu.cpu.rooflines.all.peak_gflops:.0f}}. No program can go much beyond that
-# by working harder. The way out is to work less: fewer multiplications, or fewer bits.
+# **See:** the forms of the libraries do every multiplication. The best of them,
+# {{results.cpu_gpu.cpu.vgg16_target.library_form}}, works at
+# {{results.cpu_gpu.cpu.best.vgg16.batch_16_library.gflops:.0f}} GFLOP/s, and the fastest kernel that
+# we found on this machine at {{results.cpu_gpu.cpu.rooflines.all.peak_gflops:.0f}}. That is the ceiling for
+# a program that works harder. The way out is to work less: fewer multiplications, or fewer bits.
 #
 # ## How to time a device that answers at once
 #
@@ -373,7 +381,13 @@ naive.reveal("0.01 ms", "It timed the handing in: 500 times too fast, and nothin
 # left. **Synchronise after**, or you time the launch. **Warm up**: the first call loads and chooses
 # kernels; here it took 200 ms more. `edu.measure_latency` obeys all three.
 #
-# If your machine has a GPU, this cell shows the same on it, with a real network.
+# Is `edu.measure_latency` right where nothing is hidden, on a CPU? PyTorch has a stopwatch of its own,
+# `torch.utils.benchmark`. The study gave both the same callable in turns, ResNet-18 on one image and
+# one thread: {{results.cpu_gpu.cpu.timer.kit_ms:.2f}} ms says the kit,
+# {{results.cpu_gpu.cpu.timer.torch_benchmark_ms:.2f}} ms says PyTorch. The median difference is
+# {{results.cpu_gpu.cpu.timer.difference_percent:.1f}} %.
+#
+# If your machine has a GPU, this cell shows the same trap on it, with a real network.
 
 # %% tags=["nbval-ignore-output"]
 accelerator = edu.pick_device()
@@ -601,6 +615,7 @@ def draw_roofline(roof: Roofline, points: list[tuple[str, float, float]]):
     return figure
 
 
+# %% tags=["nbval-ignore-output", "hide-input"]
 points = [
     (name, layer.intensity, layer.gflops)
     for name, layer in zip(LABELS, computing, strict=True)
@@ -672,8 +687,8 @@ panels[0].set_ylabel("measured (ms)")
 panels[0].legend(loc="lower right")
 edu.show(
     figure,
-    alt="Measured over predicted milliseconds of each layer of AlexNet, VGG-16 and ResNet-18; most "
-    "points lie on or a little above the line of equality.",
+    alt="Measured over predicted milliseconds of each layer of AlexNet, VGG-16 and ResNet-18; the "
+    "titles say what the layers add up to.",
 )
 
 # %% [markdown]
@@ -735,7 +750,7 @@ edu.show(
 )
 
 # %% [markdown]
-# **See:** every line falls, because the weights are shared by more images. The Titan X falls most: it
+# **See:** the lines fall, because the weights are shared by more images. The Titan X falls far: it
 # needs a large batch to have enough to do. A camera has a batch of one. It is the worst case for a
 # GPU, and the only case that this kit's road networks know.
 #
@@ -753,7 +768,7 @@ for name, part in study["devices"].items():
     for row in part["transfers"]:
         print(f"{name}, batch {row['batch']}: {row['to_device_ms']:.3f} ms there")
 if not study["devices"]:
-    print("none yet. On a machine with a GPU: python3 -m studies.cpu_gpu --accelerator")
+    print("none yet. On a machine with a GPU: python3 kit.py bench --save")
 
 # %% [markdown]
 # ### Exercise 4: the crossover (3 points)
@@ -887,9 +902,10 @@ share.reveal(
 )
 
 # %% [markdown]
-# **See:** the dots move, and the bars stretch further. A layer on all cores is ready when its last
-# core is. If one core is shared, all wait for it, in every layer. And a network that waits for the
-# memory anyway suffers most from a neighbour that copies.
+# **See:** follow the dots down a panel, and the bars. A layer on all cores is ready when its last
+# core is. If one core is shared, all wait for it, in every layer. A neighbour that copies takes no
+# arithmetic away, and costs time all the same: the memory is shared too. AlexNet at batch 1 waits
+# for it anyway.
 #
 # So a budget is not 33 ms. It is 33 ms minus what others take, at the 99th percentile. A network that
 # takes a third of the budget alone still holds its frames when it gets half the machine. This is why
@@ -913,7 +929,6 @@ share.reveal(
 
 # %%
 multiplications = 16 * 9 / 36
-ratios = {key: best_ms[key] / titan[key] for key in xeon}
 fastest_layer = min(
     row["measured_ms"] / row["predicted_ms"]
     for part in cpu["layers"].values()
