@@ -13,7 +13,6 @@ from edu_lib.techniques.quantization.affine import (
     dequantize,
     fake_quantize,
     quantize,
-    weight_grid,
 )
 
 LARGEST_BIAS = 2**30
@@ -47,23 +46,18 @@ class ActivationGrid(nn.Module):
 class QuantizedLayer(nn.Module):
     """A Conv2d or Linear with integer weights (int8) and integer biases (int32).
 
-    Input and output as the layer it stands for. Weights have zero_point 0 and one scale an output
-    channel s_w (all equal where the grid was one for the whole tensor); biases have the scale
-    s_in * s_w of the accumulator they are added to. s_in: scale of the layer's input.
+    Input and output as the layer it stands for. grid: of the weights, with zero_point 0 and one
+    scale s_w for the layer or one an output channel; biases have the scale s_in * s_w of the
+    accumulator they are added to. s_in: scale of the layer's input.
     Source: Jacob et al. 2018, section 2.4, equation 11.
     """
 
-    def __init__(
-        self, layer: nn.Conv2d | nn.Linear, s_in: Tensor, bits: int = 8, per_channel: bool = True
-    ):
+    def __init__(self, layer: nn.Module, s_in: Tensor, grid: Grid):
         super().__init__()
-        self.bits = bits
-        self.convolution = None
-        if isinstance(layer, nn.Conv2d):
-            self.convolution = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        self.bits = grid.bits
+        self.convolution = geometry(layer)
         weight = layer.weight.detach()
         bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
-        grid = weight_grid(weight, bits, per_channel)
         # a channel of tiny weights needs a larger scale, or its bias would not fit in 32 bits
         scale = torch.maximum(grid.scale.expand(len(weight)), bias.abs() / (LARGEST_BIAS * s_in))
         grid = Grid(scale, torch.zeros_like(scale, dtype=torch.int32), grid.qmin, grid.qmax, axis=0)
@@ -79,10 +73,26 @@ class QuantizedLayer(nn.Module):
 
     def compute(self, X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The layer with these weights instead of its own."""
-        if self.convolution is None:
-            return F.linear(X, weight, bias)
-        return F.conv2d(X, weight, bias, *self.convolution)
+        return apply_layer(X, weight, bias, self.convolution)
 
     def extra_repr(self) -> str:
         kind = "linear" if self.convolution is None else "conv2d"
         return f"{kind}, weight {list(self.weight.shape)} of {self.bits} bits"
+
+
+def geometry(layer: nn.Module) -> tuple | None:
+    """Stride, padding, dilation and groups of a convolution; None for a linear layer."""
+    if isinstance(layer, nn.Linear):
+        return None
+    if not isinstance(layer, nn.Conv2d):  # a layer of this package
+        return layer.convolution
+    return layer.stride, layer.padding, layer.dilation, layer.groups
+
+
+def apply_layer(
+    X: Tensor, weight: Tensor, bias: Tensor | None, convolution: tuple | None
+) -> Tensor:
+    """The convolution, or the linear layer, with these weights."""
+    if convolution is None:
+        return F.linear(X, weight, bias)
+    return F.conv2d(X, weight, bias, *convolution)

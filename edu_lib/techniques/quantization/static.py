@@ -5,6 +5,7 @@ Taught in chapter 09.
 
 from torch import Tensor, fx, nn
 
+from edu_lib.techniques.quantization.affine import weight_grid
 from edu_lib.techniques.quantization.calibration import with_grids
 from edu_lib.techniques.quantization.folding import fold_batch_norm
 from edu_lib.techniques.quantization.graph import layer_of, tidy
@@ -46,7 +47,8 @@ def quantize_layers(
         layer = layer_of(graph_module, node)
         if isinstance(layer, nn.Conv2d | nn.Linear):
             s_in = input_grid(graph_module, node).scale
-            graph_module.set_submodule(node.target, QuantizedLayer(layer, s_in, bits, per_channel))
+            grid = weight_grid(layer.weight, bits, per_channel)
+            graph_module.set_submodule(node.target, QuantizedLayer(layer, s_in, grid))
     return tidy(graph_module)
 
 

@@ -1,0 +1,46 @@
+"""Gradients through rounding: straight through, and for the size of the steps. Chapter 09.
+
+Rounding is flat almost everywhere, so that its gradient is 0 and nothing would be learned. The
+estimator treats it as if it were the identity; clamping keeps its true gradient.
+Sources: Bengio, Leonard, Courville 2013, "Estimating or Propagating Gradients Through Stochastic
+Neurons", section 4 (straight through); Esser et al. 2020, "Learned Step Size Quantization".
+"""
+
+import torch
+from torch import Tensor
+
+
+def round_straight_through(X: Tensor) -> Tensor:
+    """round(X), whose gradient is taken to be 1."""
+    return X + (X.round() - X).detach()
+
+
+def sign_straight_through(X: Tensor) -> Tensor:
+    """+1 where X >= 0 and -1 elsewhere; its gradient is taken to be 1 where |X| <= 1, else 0.
+
+    Source: Hubara et al. 2016, "Binarized Neural Networks", section 2.3, equation 4.
+    """
+    inside = X.clamp(-1, 1)
+    return inside + (torch.where(X >= 0, 1.0, -1.0) - inside).detach()
+
+
+def fake_quantize_trainable(
+    X: Tensor, step: Tensor, zero_point: Tensor, qmin: int, qmax: int
+) -> Tensor:
+    """X on the grid of width `step`, with gradients for X and for the step.
+
+    step and zero_point broadcast over X. The gradient of X is 1 inside the grid and 0 outside; that
+    of the step is round(x / s) - x / s inside, and qmin - z or qmax - z outside.
+    Source: Esser et al. 2020, equations 1 to 5.
+    """
+    # v = clamp(round(x / s) + z, qmin, qmax),  v_hat = (v - z) s
+    q = (round_straight_through(X / step) + zero_point).clamp(qmin, qmax)
+    return (q - zero_point) * step
+
+
+def scale_gradient(parameter: Tensor, factor: float) -> Tensor:
+    """The parameter itself, whose gradient is multiplied by `factor`.
+
+    Source: Esser et al. 2020, appendix A.
+    """
+    return (parameter - parameter * factor).detach() + parameter * factor
