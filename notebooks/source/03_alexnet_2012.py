@@ -177,12 +177,12 @@ images = published["paper"]["training_images_millions"] * 1e6 * published["paper
 training_flops = 3 * 2 * cost.macs * images  # backward costs about two forwards
 for cards in (1, 2):
     days = training_flops / (cards * peak_flops) / 86400
-    print(f"{cards} card(s) at the peak: {days:.1f} days")
-print(f"two cards, says the paper: {published['paper']['training_days']} days")
+    print(f"cards: {cards}, always at their peak: {days:.1f} days")
+print(f"cards: 2, as the paper says: {published['paper']['training_days']} days")
 
 # %% [markdown]
-# One card has hardly room, with nothing left for what a program needs besides. And two cards took about a week, at
-# a third of their peak; one would take twice as long. So the authors cut the network in two. Each card holds half of the maps of every layer. This is
+# One card has hardly room, with nothing left for what a program needs besides. And two cards took five to
+# six days, at a third of their peak; one would take twice as long. So the authors cut the network in two. Each card holds half of the maps of every layer. This is
 # **model parallelism**. Cards exchange data at a price, so the towers talk in few places only: `conv3` reads the
 # maps of both, and so do the linear layers.
 
@@ -489,10 +489,13 @@ verdict = "in no race" if max(known) < 1 else "in some races"
 print(f"ReLU needs fewer epochs than tanh {verdict} of ours, 20 % training error, best learning rate each")
 
 # %% [markdown]
-# **Not here, and why.** We could not bring back the factor of six. Our network is small, its images are grey, its
-# start is centred or scaled; the paper's differed in all of it, and the paper says that the size of the effect
-# varies with the architecture. What we can say: a tanh that starts well is no slower to learn, and a sigmoid is.
-# ReLU has a further merit that counts on a device: it is one comparison. The seconds an epoch, printed at
+# **Not here, and why.** We could not bring back the factor of six. The ratio lies between
+# {{results.relu_vs_tanh.lowest_ratio:.2f}} and {{results.relu_vs_tanh.highest_ratio:.2f}} wherever both arrive. With the
+# small start and 8 convolutions tanh arrives and ReLU does not: after eight epochs it still guesses, and the study
+# stops it there. The gradients above say why. The paper's network and images were larger than ours, and it says
+# itself that the size of the effect varies with the architecture.
+#
+# What we can say: a tanh that starts well is no slower to learn, and a sigmoid is. ReLU has a further merit that counts on a device: it is one comparison. The seconds an epoch, printed at
 # the live race, say what that is worth on your machine.
 #
 # ### Explore: where does the gradient die?
@@ -671,7 +674,7 @@ parts_guess.reveal(answer, f"By {effect:.1f} points on average: it slows learnin
 # %% [markdown]
 # **See:** three dots left of the line are a gain. In blue there is none. Tanh for ReLU costs
 # {{results.alexnet_parts.parts.tanh.change_mean:.1f}} points with every seed: it learns as fast, and what it learns is
-# worth a little less on new images. Overlap and the fifth convolution make no difference that three seeds can show.
+# worth a little less on new images. Response normalisation slows this network down. Overlap and the fifth convolution make no difference that three seeds can show.
 #
 # Dropout and shifted images *raise* the test error, by {{results.alexnet_parts.parts.dropout.change_mean:.1f}} and
 # {{results.alexnet_parts.parts.shifted.change_mean:.1f}} points. Look at the training error: it is
@@ -716,7 +719,7 @@ print(
 
 # %% [markdown]
 # `edu.fit` does this when it runs under `torchrun`, PyTorch's starter of several processes. It needs no GPU; two
-# processes on two cores do. The study trained one small AlexNet alone and once with two processes:
+# processes on two cores do. The study trained one small AlexNet with one process and with two:
 #
 #     python3 -m torch.distributed.run --standalone --nproc-per-node=2 -m studies.data_parallel FOLDER
 
@@ -780,8 +783,8 @@ for index, axes in enumerate(panels.flat):
     edu.plots.picture_axes(axes)
 for row in (0, 1):
     panels[row, 0].set_title(f"tower {row + 1}", loc="left", fontsize=10)
-edu.show(figure, alt="The sixteen first kernels, 7x7 pixels in colour, eight for each tower: edges, bars "
-         "and blobs, most of them coloured, in both towers.")
+edu.show(figure, alt="The sixteen first kernels, 7x7 pixels in colour, eight for each tower: contrasts "
+         "of colour, two blobs, and some that still look like noise, in both towers.")
 
 # %% [markdown]
 # **See:** some kernels compare the light above with what lies below, some answer to one colour, like the green and
@@ -824,8 +827,8 @@ edu.plots.frame_budget_bar([
 ])  # fmt: skip
 
 # %% [markdown]
-# **See:** today two ordinary cores read an image with AlexNet inside or near the budget of one frame, and without
-# a GPU. In 2012 that was not thinkable. The small one is far below the line, for images of 28x28.
+# **See:** the small one is far below the line, for images of 28x28. The full-size AlexNet has two hundred times its
+# MACs. Whether two ordinary cores hold the budget with it, the second bar says; chapter 05 takes it apart.
 #
 # ## Claims
 #
