@@ -892,7 +892,7 @@ edu.ledger(upto="03", mine=[mine])
 # - A gradient is multiplied by a slope in every layer. A sigmoid's slopes make it vanish. ReLU and tanh let it
 #   through, if the first weights have the right size.
 # - ReLU was not faster than tanh here. A famous factor holds for the network it was measured on.
-# - A part that fights overfitting costs training time first. It pays when the network has the time.
+# - A part that fights overfitting costs training time. It pays where the network overfits, and not before.
 # - Averaged gradients of parts are the gradient of the whole: so processors share a training.
 #
 # **Terms.**
