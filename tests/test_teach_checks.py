@@ -1,6 +1,8 @@
 """Each check passes the right answer and fails plausible wrong ones with a hint that helps."""
 
 import math
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -142,10 +144,15 @@ WRONG = [
 ]
 
 
-def test_every_exercise_has_a_right_and_two_wrong_answers_here():
-    wrong_keys = [key for key, _, _ in WRONG]
-    assert exercise_keys() == sorted(RIGHT)
-    assert all(wrong_keys.count(key) >= 2 for key in RIGHT)
+def test_every_exercise_has_a_right_and_two_wrong_answers():
+    """Here, or in the file of its chapter, tests/test_teach_checks_chNN.py."""
+    right_keys, wrong_keys = [], []
+    for path in sorted(Path(__file__).parent.glob("test_teach_checks*.py")):
+        answers = runpy.run_path(str(path))
+        right_keys += answers["RIGHT"]
+        wrong_keys += [key for key, _, _ in answers["WRONG"]]
+    assert exercise_keys() == sorted(right_keys)
+    assert all(wrong_keys.count(key) >= 2 for key in right_keys)
 
 
 @pytest.mark.parametrize("key", RIGHT)

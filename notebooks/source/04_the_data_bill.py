@@ -29,7 +29,7 @@ from edu_lib.teach.labelling import count_segments, hasty_labels
 torch.set_num_threads(1)
 edu.plots.use_house_style()
 digits, clothes = edu.mnist(), edu.fashion_mnist()
-study = edu.load_result("data_bill")
+study = edu.load_result("data_hunger")
 published = json.loads((DATA_FOLDER / "published" / "data_bill.json").read_text(encoding="utf-8"))
 print(f"digits: {len(digits.train):,} labelled images; clothes: {len(clothes.train):,}")
 
@@ -127,8 +127,8 @@ guess.reveal("about 80 %", "ten examples of each digit are enough for four digit
 # ## The learning curve
 #
 # One training with one choice of images proves little: with 100 images the seeds differ by several points.
-# The study `studies/data_bill.py` trains every point three to five times, with other images and other
-# first weights, {{results.data_bill.steps:,}} steps each. First guess what augmentation is worth, in images.
+# The study `studies/data_hunger.py` trains every point three to five times, with other images and other
+# first weights, {{results.data_hunger.steps:,}} steps each. First guess what augmentation is worth, in images.
 
 # %%
 worth = edu.predict(
@@ -202,10 +202,10 @@ for size in SIZES:
     print(f"{size:6,}   {shown[0]:27s}  {shown[1]} to {shown[2]}")
 
 # %% [markdown]
-# With 100 digits, augmentation is worth {{results.data_bill.mnist.stretch.100.factor:.1f}} times the labels:
-# {{results.data_bill.mnist.plain.100.mean:.1f}} % become {{results.data_bill.mnist.augmented.100.mean:.1f}} %.
-# With 1,000 it is {{results.data_bill.mnist.plain.1000.mean:.1f}} % to
-# {{results.data_bill.mnist.augmented.1000.mean:.1f}} %. In points the gain shrinks. In labels saved it does
+# With 100 digits, augmentation is worth {{results.data_hunger.mnist.stretch.100.factor:.1f}} times the labels:
+# {{results.data_hunger.mnist.plain.100.mean:.1f}} % become {{results.data_hunger.mnist.augmented.100.mean:.1f}} %.
+# With 1,000 it is {{results.data_hunger.mnist.plain.1000.mean:.1f}} % to
+# {{results.data_hunger.mnist.augmented.1000.mean:.1f}} %. In points the gain shrinks. In labels saved it does
 # not: late labels are many and buy little.
 #
 # So is augmentation the answer to the data bill? Try it on another set before you believe it.
@@ -242,10 +242,10 @@ clothes_guess.reveal("1,000 to 2,000", "and with 10,000 clothes, augmented, it r
 
 # %% [markdown]
 # **See:** the curves nearly coincide, then cross. For 1,000 digits the trick was worth
-# {{results.data_bill.mnist.stretch.1000.factor:.1f}} times the data, for 1,000 clothes
-# {{results.data_bill.fashion.stretch.1000.factor:.1f}} times. With 10,000 clothes it is a loss:
-# {{results.data_bill.fashion.gain.10000.mean:+.1f}} points (95 % interval
-# {{results.data_bill.fashion.gain.10000.low:+.1f}} to {{results.data_bill.fashion.gain.10000.high:+.1f}}). That
+# {{results.data_hunger.mnist.stretch.1000.factor:.1f}} times the data, for 1,000 clothes
+# {{results.data_hunger.fashion.stretch.1000.factor:.1f}} times. With 10,000 clothes it is a loss:
+# {{results.data_hunger.fashion.gain.10000.mean:+.1f}} points (95 % interval
+# {{results.data_hunger.fashion.gain.10000.low:+.1f}} to {{results.data_hunger.fashion.gain.10000.high:+.1f}}). That
 # surprised us: the clothes are the harder set, with far more errors left to remove.
 #
 # LONGER_TEXT
@@ -406,9 +406,9 @@ edu.Explorer(draw_moved, pixels=(0, 6, 1, 3))
 # %% [markdown]
 # **See:** on clothes as they come from the shop the two are equal. Three pixels off, one of them is lost.
 # Data would not have helped: in the study, *60,000* clothes as they are give
-# {{results.data_bill.fashion.plain.60000.moved:.0f}} % on clothes moved by
-# {{results.data_bill.shift_pixels}} pixels; 1,000 augmented ones give
-# {{results.data_bill.fashion.augmented.1000.moved:.0f}} %.
+# {{results.data_hunger.fashion.plain.60000.moved:.0f}} % on clothes moved by
+# {{results.data_hunger.shift_pixels}} pixels; 1,000 augmented ones give
+# {{results.data_hunger.fashion.augmented.1000.moved:.0f}} %.
 #
 # So an augmentation is a statement about the world: *this change happens, and the label survives it*. Where the
 # statement is true of the images you will meet, it is worth labels. Where it is true but never happens, it

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from edu_lib.data import DATA_FOLDER, Split
-from studies import data_bill
-from studies.data_bill_summary import gain, stretch, summary
+from studies import data_hunger
+from studies.data_hunger_summary import gain, stretch, summary
 
 
 def runs(*accuracies):
@@ -20,31 +20,31 @@ def split():
 
 
 def test_a_smaller_subset_is_part_of_the_larger_one(split):
-    few, many = (set(data_bill.subset(split, n, seed=1).y.tolist()) for n in (10, 30))
+    few, many = (set(data_hunger.subset(split, n, seed=1).y.tolist()) for n in (10, 30))
     assert len(few) == 10
     assert few < many
-    assert few != set(data_bill.subset(split, 10, seed=2).y.tolist())
+    assert few != set(data_hunger.subset(split, 10, seed=2).y.tolist())
 
 
 def test_every_training_has_the_same_number_of_steps():
-    for size in data_bill.SEEDS:
-        assert size % data_bill.BATCH_SIZE == 0
-        assert data_bill.STEPS % (size // data_bill.BATCH_SIZE) == 0
+    for size in data_hunger.SEEDS:
+        assert size % data_hunger.BATCH_SIZE == 0
+        assert data_hunger.STEPS % (size // data_hunger.BATCH_SIZE) == 0
 
 
 def test_images_move_right_left_down_and_up():
     X = torch.zeros(4, 1, 28, 28)
     X[:, :, 10, 20] = 1
-    places = [tuple(image[0].nonzero()[0].tolist()) for image in data_bill.move(X, 3)]
+    places = [tuple(image[0].nonzero()[0].tolist()) for image in data_hunger.move(X, 3)]
     assert places == [(10, 23), (10, 17), (13, 20), (7, 20)]
-    assert torch.equal(data_bill.move(X, 0), X)
-    assert data_bill.move(X, 9)[0].sum() == 0, "what moves out is gone"
+    assert torch.equal(data_hunger.move(X, 0), X)
+    assert data_hunger.move(X, 9)[0].sum() == 0, "what moves out is gone"
 
 
 def test_half_of_the_images_are_mirrored():
     X = torch.arange(28.0).expand(400, 1, 28, 28)
     torch.manual_seed(0)
-    first_columns = data_bill.mirror(X)[:, 0, 0, 0]
+    first_columns = data_hunger.mirror(X)[:, 0, 0, 0]
     assert set(first_columns.tolist()) == {0.0, 27.0}
     assert 150 < (first_columns == 27).sum() < 250
 
@@ -67,10 +67,10 @@ def test_stretch_reads_the_curve():
 
 
 def test_result_file_holds_what_the_chapter_reads():
-    content = json.loads((DATA_FOLDER / "results" / "data_bill.json").read_text())
+    content = json.loads((DATA_FOLDER / "results" / "data_hunger.json").read_text())
     for name in ("mnist", "fashion"):
         for arm in ("plain", "augmented"):
-            for size, seeds in data_bill.SEEDS.items():
+            for size, seeds in data_hunger.SEEDS.items():
                 assert len(content[name][arm][str(size)]["accuracies"]) == seeds >= 3
-        plain = [content[name]["plain"][str(size)]["mean"] for size in data_bill.SEEDS]
+        plain = [content[name]["plain"][str(size)]["mean"] for size in data_hunger.SEEDS]
         assert plain == sorted(plain), "more images never did worse"

@@ -1,4 +1,4 @@
-"""Figures out of the trainings of studies.data_bill: means, gains, how far data stretches."""
+"""Figures out of the trainings of studies.data_hunger: means, gains, how far data stretches."""
 
 import math
 from statistics import mean

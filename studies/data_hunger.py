@@ -1,11 +1,11 @@
 """How accuracy grows with the number of training images, and what augmentation is worth.
 
-    python3 -m studies.data_bill
+    python3 -m studies.data_hunger
 
 LeNet-5 on MNIST and Fashion-MNIST with 100 to 60,000 images, as they are and augmented; random
 subsets and weights differ from seed to seed, and both arms of a seed get the same. Every training
 has the same number of optimizer steps. Nothing was chosen by looking at the test set: all arms and
-sizes were fixed beforehand and all are reported. Writes data/results/data_bill.json. About 25
+sizes were fixed beforehand and all are reported. Writes data/results/data_hunger.json. About 25
 minutes on one core; an interrupted run goes on where it stopped.
 """
 
@@ -20,10 +20,10 @@ from torch import Tensor
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER, Dataset, Split
 from edu_lib.measure.results import write_json
-from studies.data_bill_summary import gain, stretch, summary
+from studies.data_hunger_summary import gain, stretch, summary
 
-COMMAND = "python3 -m studies.data_bill"
-CACHE = DATA_FOLDER / "cache" / "data_bill"
+COMMAND = "python3 -m studies.data_hunger"
+CACHE = DATA_FOLDER / "cache" / "data_hunger"
 STEPS, BATCH_SIZE = 2400, 50
 RECIPE = {"batch_size": BATCH_SIZE, "lr": 4e-3, "channels_last": True}
 SEEDS = {100: 5, 300: 5, 1000: 5, 3000: 3, 10_000: 3, 60_000: 3}
@@ -185,7 +185,7 @@ def main() -> None:
     }  # fmt: skip
     figures["longer"] = train_longer(fashion)
     figures["transfer"] = transfer(mnist)
-    edu.save_result("data_bill", figures, COMMAND)
+    edu.save_result("data_hunger", figures, COMMAND)
 
 
 if __name__ == "__main__":
