@@ -20,7 +20,7 @@ REQUIRED = {
         "mean_seconds_to_99_4",
     },
     "relu_vs_tanh": {"seeds", "epochs_ratio"},
-    "data_hunger": {"seeds", "sizes", "mnist", "fashion"},
+    "data_hunger": {"seeds", "mnist", "fashion"},
     "cpu_inference": {"alexnet", "vgg16", "vgg19", "resnet18", "resnet34", "resnet50"},
     "edge_server": {"requests", "lost", "refused_bad"},
     "timer_control": {"repeats", "share_within_3_percent"},
