@@ -74,9 +74,9 @@ edu.show(figure, alt="Three handwritten digits that are hard to read. Below each
          "probabilities: the right digit leads, and one other digit gets a clear share.")
 
 # %% [markdown]
-# **See:** each image has one label, but two tall bars. The teacher knows which other digit this one resembles.
-# That is knowledge about digits, and a label holds none of it. The authors call it **dark knowledge**: it hides
-# in the probabilities of the wrong answers.
+# **See:** each image has one label, but more than one bar. The teacher knows which other digits this one
+# resembles. That is knowledge about digits, and a label holds none of it. The authors call it **dark
+# knowledge**: it hides in the probabilities of the wrong answers.
 #
 # Most images are not like these. For an easy one the teacher is nearly certain, and what it knows hides
 # behind many zeros.
@@ -207,6 +207,7 @@ axes.plot(TEMPERATURES, squared, "o-", color=edu.plots.FP32)
 axes.plot(TEMPERATURES, plain, "o-", color=edu.plots.COMPRESSED)
 axes.set(xscale="log", yscale="log", xlabel="temperature T", ylabel="length of the gradient")
 axes.set_xticks(TEMPERATURES, [str(T) for T in TEMPERATURES])
+axes.set_ylim(2e-5, 1.5)
 axes.minorticks_off()
 axes.annotate("times T squared", (8, squared[3]), (0, 8), textcoords="offset points",
               color=edu.plots.FP32, fontweight="bold")  # fmt: skip
@@ -431,8 +432,7 @@ before, after = read_threes(student), read_threes(repaired)
 print(f"threes read: {before:.0f} %, after the correction {after:.0f} %")
 print(f"all digits: {error(student):.1f} % errors, after the correction {error(repaired):.1f} %")
 print(f"the logit of 3 was raised by {float(repaired.shifts[3]):.1f}")
-assert after > before + 5
-assert after > 60
+assert after > before + 20
 
 # %% [markdown]
 # How can it know? Among its soft targets were eights with a little 3 in them, fives with more, and twos. From
@@ -441,7 +441,8 @@ assert after > 60
 #
 # The paper raised it by {{published.distillation.hinton.raised_bias}}, the value that is best on the test set.
 # That looks at the answers. We take what is known before: one image in ten is a 3, as in the training set. The
-# shift is the number with which the mean probability of 3, over images without labels, becomes that share.
+# shift is the number with which the mean probability of 3, over images without labels (threes among them),
+# becomes that share.
 
 # %%
 right_here = 100 * (1 - study["no_threes_corrected_on_threes"] / study["threes_in_test_set"])
@@ -537,6 +538,10 @@ for index in range(8):
 edu.show(figure, alt="Eight digits and, below each, where the second convolution of the teacher is most "
          "active: dark places lie along the strokes, at their ends and turns.")
 
+# %% [markdown]
+# **See:** where this layer is most active. It follows the strokes, and some places on them much more than
+# others. A loss compares two such maps: 0 for the same map, 1 for two that share no place.
+
 # %%
 with torch.no_grad():
     features = tap["act3"]
@@ -590,19 +595,23 @@ print(len(family), "generations of", sum(p.numel() for p in family[0].parameters
 
 # %% tags=["nbval-ignore-output"]
 print("errors by generation:", [f"{error(member):.1f} %" for member in family])
-assert abs(error(family[2]) - error(family[0])) < 3
+assert error(family[2]) > error(family[0]) - 1  # no gain of a whole point
 
 # %% [markdown]
-# Compare the first with the last, and then with the three seeds above: the differences are of the size of the
-# noise. Papers report gains for large networks on hard data. Here you cannot see one.
+# No generation gains here. Papers report gains for large networks on hard data. Our first student reads its
+# 5,000 images without an error, so its answers say hardly more than the labels did.
 #
 # ## Where it does not help
 #
 # - **A student that can do it alone.** If the small network already is as good as the large one, there is no gap to close.
-# - **A student far too small.** ten units a layer cannot copy this teacher, however it speaks.
+# - **A student far too small.** With two layers of {{results.distillation_mnist.narrow.hidden_units}} units the
+#   study counts {{results.distillation_mnist.narrow.errors.0:.0f}} errors from labels, and from soft targets
+#   {{results.distillation_mnist.narrow.errors.1:.0f}}, {{results.distillation_mnist.narrow.errors.4:.0f}} and
+#   {{results.distillation_mnist.narrow.errors.20:.0f}} at T = 1, 4 and 20. It cannot copy what it cannot hold.
 # - **A teacher that was told to be vague.** Many trainings smooth their labels: 0.95 for the right digit, and the rest
 #   equally for all others. This teaches the network that all wrong answers are alike, and their differences are what a
-#   student could learn (Müller, Kornblith and Hinton 2019). The LeNet-5 of chapter 00 was trained so. Look at what it says about wrong answers.
+#   student could learn (Müller, Kornblith and Hinton 2019). The LeNet-5 of chapter 00 was trained so. Look at
+#   what it says about wrong answers.
 
 # %%
 vague = edu.load_weights(edu.models.LeNet5(), "lenet5")
@@ -645,8 +654,8 @@ edu.claims_table([
 ])  # fmt: skip
 
 # %% [markdown]
-# Two differences to the paper stand in our favour or against us. Our teacher is a pair, and one of the two is a
-# convolutional network. And our correction of the bias reads no test label.
+# Two differences to the paper: our teacher is a pair, one of them a convolutional network, and our correction of
+# the bias reads no test label.
 #
 # ## The ledger
 #
