@@ -13,7 +13,7 @@ from edu_lib.techniques.entropy_coding.huffman import (
     pack_bits,
     unpack_bits,
 )
-from edu_lib.techniques.entropy_coding.levels import code_levels, levels_bits
+from edu_lib.techniques.entropy_coding.levels import LevelModel, code_levels, levels_bits
 from edu_lib.techniques.entropy_coding.numbers import AdaptiveFloats, AdaptiveNumber, code_bits
 from edu_lib.techniques.entropy_coding.positions import Positions, from_gaps, to_gaps
 from edu_lib.techniques.entropy_coding.range_coder import BitCounter, RangeDecoder, RangeEncoder
@@ -24,6 +24,7 @@ __all__ = [
     "AdaptiveNumber",
     "BitCounter",
     "HuffmanCode",
+    "LevelModel",
     "Mixture",
     "Positions",
     "RangeDecoder",

@@ -20,7 +20,7 @@ STEPS = 14  # sizes up to here are told one step at a time, the rest as a number
 
 
 class LevelModel:
-    """What has been learned about the levels of one tensor; a new one for each tensor."""
+    """What has been learned about levels: of one matrix, or of several vectors."""
 
     def __init__(self) -> None:
         self.nonzero, self.sign, self.larger = Mixture(7), Mixture(4), Mixture(4)
@@ -28,16 +28,22 @@ class LevelModel:
         self.alive: defaultdict[str, AdaptiveBit] = defaultdict(AdaptiveBit)
 
 
-def code_levels(coder: Coder, shape: Sequence[int], levels: Tensor | None = None) -> Tensor:
+def code_levels(
+    coder: Coder,
+    shape: Sequence[int],
+    levels: Tensor | None = None,
+    model: LevelModel | None = None,
+) -> Tensor:
     """Code whole numbers of any shape, |level| up to 100,000; returns them as int32.
 
     coder: a RangeEncoder (or BitCounter), given the levels, or a RangeDecoder, given None.
     Dimension 0 is taken for output channels, dimension 1 for input channels, the rest for a kernel.
+    model: what was learned from tensors before, by default nothing.
     Raises ValueError if a level is too large, or a message was not made by this function.
     """
     grid = _grid(shape)
     given = None if levels is None else _checked(levels, shape).reshape(grid).tolist()
-    model = LevelModel()
+    model = LevelModel() if model is None else model
     rows, channels = _code_alive(coder, model, grid, given)
     result = torch.zeros(grid, dtype=torch.int32)
     if rows and channels:

@@ -61,7 +61,7 @@ class AdaptiveFloats:
 
     def __init__(self) -> None:
         self.sign, self.exponent = AdaptiveBit(), AdaptiveNumber(9)
-        self.nonzero = AdaptiveBit()
+        self.nonzero, self.dropped = AdaptiveBit(), AdaptiveNumber(5)
 
     def code(self, coder: Coder, num_values: int, values: np.ndarray | None = None) -> np.ndarray:
         """Code an array float32 [num_values] and return it.
@@ -69,7 +69,7 @@ class AdaptiveFloats:
         Raises ValueError if one is infinite or no number.
         """
         words = np.zeros(num_values, np.uint32) if values is None else _words(values)
-        dropped = code_bits(coder, 5, _trailing_zeros(words))
+        dropped = self.dropped.code(coder, _trailing_zeros(words))
         if dropped > MANTISSA_BITS:
             raise ValueError(f"a float32 has {MANTISSA_BITS} digits, not {dropped} that are zero")
         result = np.empty(num_values, np.uint32)

@@ -88,6 +88,12 @@ class RangeDecoder:
             self._read_byte()
         return bit
 
+    @property
+    def bits(self) -> float:
+        """Bits of the message that were spent on what has been read."""
+        # the range started at 2^32; what was taken from it, and 8 for each byte put under it
+        return 8 * (self.position - 4) + 32 - math.log2(self.range)
+
     def finish(self) -> None:
         """Raises ValueError if bytes are left over."""
         if self.position < len(self.data):
