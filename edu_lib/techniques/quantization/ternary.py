@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edu_lib.techniques.quantization.layers import apply_layer, geometry
 from edu_lib.techniques.quantization.replacing import Layer, replace_layers
+from edu_lib.techniques.quantization.straight_through import straight_through
 
 THRESHOLD = 0.7
 
@@ -42,8 +43,7 @@ class TernaryLayer(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         codes, scale = ternary_weight(self.weight)
         ternary = codes * scale.view(-1, *[1] * (codes.dim() - 1))
-        # straight through: the value of the ternary weight, the gradient of the float one
-        weight = self.weight + (ternary - self.weight).detach()
+        weight = straight_through(ternary, self.weight)
         return apply_layer(X, weight, self.bias, self.convolution)
 
     def extra_repr(self) -> str:

@@ -1,0 +1,262 @@
+"""Int8 against float32: quality and speed of our quantizer, ONNX Runtime's and torchao's.
+
+    python3 -m studies.int8 [NETWORK ...]          quality; about half an hour for all, one core
+    python3 -m studies.int8 --time [NETWORK ...]   speed; five minutes, on an idle machine
+
+Writes data/results/int8.json, network by network: what is there already is kept, and an interrupted
+run goes on where it stopped. All three quantizers see the same calibration inputs, of the training
+split. Quality is read on the test split. AlexNet has random weights and is timed alone. torchao's
+network is judged but not timed: to be fast it needs a C++ compiler at run time.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import edu_lib as edu
+from edu_lib.data import DATA_FOLDER, road_scenes
+from edu_lib.deploy import export_int8, export_onnx, run_onnx, session
+from edu_lib.measure.forms import standard_forms
+from edu_lib.measure.latency import fastest
+from edu_lib.measure.results import PROVENANCE
+from edu_lib.models.road_tasks import evaluate_road
+from edu_lib.models.roadnet import RoadNet
+from edu_lib.techniques.quantization import quantize_static
+from studies.alexnet_weights import PARTS
+
+COMMAND = "python3 -m studies.int8"
+NAME = "int8"
+FOLDER = DATA_FOLDER / "cache" / "int8"
+CALIBRATION_INPUTS, BATCH_SIZE = 64, 20
+FLOAT, OURS, THEIRS = "fp32", "int8", "quantize_static"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, the inputs it is calibrated with [N, C, H, W], and its quality in percent."""
+
+    build: Callable[[], nn.Module]
+    calibration: Callable[[], Tensor]
+    quality: Callable[[nn.Module], float] | None
+
+
+class Running(nn.Module):
+    """An ONNX file as a module, so that it is judged by the same code as a network."""
+
+    def __init__(self, path: Path, key: str | None):
+        super().__init__()
+        self.session, self.key = session(path), key
+
+    def forward(self, X: Tensor) -> Tensor | dict[str, Tensor]:
+        y = torch.from_numpy(run_onnx(self.session, X))
+        return y if self.key is None else {self.key: y}
+
+
+@torch.inference_mode()
+def accuracy(model: nn.Module, data: edu.Dataset) -> float:
+    """Percent of the test images that are answered right."""
+    X, y = data.test.X.split(BATCH_SIZE), data.test.y.split(BATCH_SIZE)
+    right = sum((model(X_i).argmax(1) == y_i).sum().item() for X_i, y_i in zip(X, y, strict=True))
+    return 100 * right / len(data.test)
+
+
+def road_quality(model: nn.Module, task: str) -> float:
+    """Mean IoU, or the percent of pixels with a depth within 25 %, on the test scenes."""
+    scenes = road_scenes("test")
+    quality = evaluate_road(model, scenes.X, scenes.y, BATCH_SIZE)
+    return quality.miou if task == "segmentation" else quality.delta1
+
+
+def road(task: str) -> Network:
+    """The heavy road network of one task."""
+    return Network(
+        lambda: edu.load_weights(RoadNet([task]), f"road_{task}"),
+        lambda: road_scenes("train").X[:CALIBRATION_INPUTS].float() / 255,
+        lambda model: road_quality(model, task),
+    )
+
+
+def clothes() -> nn.Module:
+    """The small AlexNet of chapter 03."""
+    return edu.load_weights(edu.models.SmallAlexNet(**PARTS), "small_alexnet")
+
+
+def random_alexnet() -> nn.Module:
+    """The full-size AlexNet, untrained."""
+    torch.manual_seed(0)
+    return edu.models.AlexNet()
+
+
+NETWORKS = {
+    "lenet5": Network(
+        lambda: edu.load_weights(edu.models.LeNet5(), "lenet5"),
+        lambda: edu.mnist().train.X[:CALIBRATION_INPUTS],
+        lambda model: accuracy(model, edu.mnist()),
+    ),
+    "small_alexnet": Network(
+        clothes,
+        lambda: edu.fashion_mnist().train.X[:CALIBRATION_INPUTS],
+        lambda model: accuracy(model, edu.fashion_mnist()),
+    ),
+    "alexnet": Network(
+        random_alexnet,
+        lambda: torch.rand((8, 3, 224, 224), generator=torch.Generator().manual_seed(0)),
+        None,
+    ),
+    "road_segmentation": road("segmentation"),
+    "road_depth": road("depth"),
+}
+
+
+def write_files(name: str) -> dict[str, Path]:
+    """The network as three ONNX files: float32, ours, ONNX Runtime's; kept in the cache."""
+    files = {form: FOLDER / f"{name}_{form}.onnx" for form in (FLOAT, OURS, THEIRS)}
+    if all(path.exists() for path in files.values()):
+        return files
+    network = NETWORKS[name]
+    model, calibration = network.build().eval(), network.calibration()
+    export_onnx(model, calibration[:1], files[FLOAT])
+    export_int8(quantize_static(model, calibration), calibration[:1], files[OURS])
+    quantize_with_onnxruntime(files[FLOAT], calibration, files[THEIRS])
+    return files
+
+
+def quantize_with_onnxruntime(source: Path, calibration: Tensor, path: Path) -> None:
+    """ONNX Runtime's own static quantization, per channel, on the same inputs."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantType
+    from onnxruntime.quantization import quantize_static as their_quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            self.inputs = iter(calibration.split(1))
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            X = next(self.inputs, None)
+            return None if X is None else {"X": X.numpy()}
+
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, result = Path(folder) / "prepared.onnx", Path(folder) / "result.onnx"
+        quant_pre_process(source, prepared)
+        their_quantize_static(
+            prepared,
+            result,
+            Reader(),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        partial = path.with_suffix(".tmp")
+        partial.write_bytes(result.read_bytes())
+        partial.replace(path)
+
+
+@torch.no_grad()
+def torchao_quantized(model: nn.Module, calibration: Tensor) -> nn.Module:
+    """torchao's PT2E quantization with the defaults of its x86 quantizer, on the same inputs."""
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+
+    batch = torch.export.Dim.DYNAMIC
+    program = torch.export.export(model, (calibration[:2],), dynamic_shapes=({0: batch},))
+    quantizer = x86.X86InductorQuantizer()
+    quantizer.set_global(x86.get_default_x86_inductor_quantization_config())
+    prepared = prepare_pt2e(program.module(check_guards=False), quantizer)
+    for X in calibration.split(BATCH_SIZE):
+        prepared(X)
+    converted = convert_pt2e(prepared)
+    # an exported graph refuses train() and eval(): inside a plain module nobody calls them
+    return Calling(converted)
+
+
+class Calling(nn.Module):
+    """Calls a function that is no submodule."""
+
+    def __init__(self, call: Callable):
+        super().__init__()
+        self.__dict__["call"] = call
+
+    def forward(self, X: Tensor) -> Tensor | dict[str, Tensor]:
+        return self.call(X)
+
+
+def judge(name: str) -> dict:
+    """Quality of the four forms of one network, and the changes from float32 in points."""
+    network, files = NETWORKS[name], write_files(name)
+    if network.quality is None:
+        return {}
+    task = name.removeprefix("road_") if name.startswith("road_") else None
+    quality = {form: network.quality(Running(path, task)) for form, path in files.items()}
+    torchao = network.quality(torchao_quantized(network.build().eval(), network.calibration()))
+    base = quality[FLOAT]
+    return {
+        "quality_fp32": base,
+        "quality": quality[OURS],
+        "accuracy_change_points": quality[OURS] - base,
+        "calibration_inputs": CALIBRATION_INPUTS,
+        THEIRS: {"quality": quality[THEIRS], "accuracy_change_points": quality[THEIRS] - base},
+        "torchao": {"quality": torchao, "accuracy_change_points": torchao - base},
+        "file_bytes": {form: path.stat().st_size for form, path in files.items()},
+    }
+
+
+def time(name: str) -> dict:
+    """Gains over the fastest float32 form, one thread; a void comparison raises."""
+    network, files = NETWORKS[name], write_files(name)
+    X = network.calibration()[:1]
+    forms = standard_forms(network.build().eval(), X, onnx_file=files[FLOAT])
+    base = {runner.backend: runner for runner in forms.values() if "bf16" not in runner.backend}
+    reference = base[fastest(list(base.values())).backend]
+    gains = {}
+    for form in (OURS, THEIRS):
+        runner = edu.onnxruntime_runner(files[form], X, name=f"{name} {form}")
+        comparison = edu.compare_latency(reference, runner)
+        if comparison.void:
+            raise SystemExit(f"{name}, {form}: {comparison}")
+        gains[form] = {
+            "p50_gain": comparison.ratio,
+            "interval": comparison.interval,
+            "p50_ms": comparison.candidate.p50_ms,
+            "p50_ms_fp32": comparison.reference.p50_ms,
+        }
+    return gains[OURS] | {"fp32_form": reference.backend, THEIRS: gains[THEIRS]}
+
+
+def stored() -> dict[str, dict]:
+    """The networks that the result file has already."""
+    try:
+        figures = edu.load_result(NAME)
+    except FileNotFoundError:
+        return {}
+    return {name: value for name, value in figures.items() if name not in PROVENANCE}
+
+
+def main() -> None:
+    """Judge or time the networks that the result file lacks, and write it after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=", ".join(NETWORKS))
+    parser.add_argument("--time", action="store_true", help="time, on an idle machine")
+    parser.add_argument("--again", action="store_true", help="what is there already too")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = "p50_gain" if arguments.time else "quality"
+    for name in arguments.networks:
+        if wanted in stored().get(name, {}) and not arguments.again:
+            continue
+        found = time(name) if arguments.time else judge(name)
+        if found:
+            before = stored()
+            row = before.get(name, {})
+            found[THEIRS] = row.get(THEIRS, {}) | found[THEIRS]
+            edu.save_result(NAME, before | {name: row | found}, COMMAND)
+            print(f"{name}: {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
