@@ -115,25 +115,29 @@ def test_training_with_rounding_learns_and_ends_in_integers(method):
     trained = prepare_training(model, X, method=method, weight_bits=3, activation_bits=4)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     parameters = [p for p in trained.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=0.02)
+    optimizer = torch.optim.Adam(parameters, lr=0.01)
     losses = []
-    for _ in range(40):
+    for _ in range(60):
         loss = F.cross_entropy(trained(X), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert all(p.grad is not None for p in parameters)
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     finished = finish_training(trained)
     assert any(isinstance(m, TrainableLayer) for m in trained.modules())
     layers = [m for m in finished.modules() if isinstance(m, QuantizedLayer)]
     assert [layer.bits for layer in layers] == [3, 3]
     assert max(layer.weight.abs().max().item() for layer in layers) <= 3
-    # the integers compute what was trained, but for the biases, which are rounded at the end
-    difference = (finished(X) - trained(X).detach()).abs()
-    assert difference.mean() < 0.03
-    assert difference.max() < 0.4
+    # but for the biases, rounded at the end, the integers compute what was trained
+    for name, layer in trained.named_modules():
+        if isinstance(layer, TrainableLayer):
+            rounded = finished.get_submodule(name)
+            shift = (rounded.bias * rounded.bias_scale - layer.bias).abs()
+            assert (shift <= rounded.bias_scale * 0.51).all()
+            rounded.bias = layer.bias.detach() / rounded.bias_scale
+    torch.testing.assert_close(finished(X), trained(X).detach())
 
 
 def test_before_training_8_bits_are_those_of_quantize_static():
