@@ -191,10 +191,17 @@ def main() -> None:
         "shared_weights": SHARED,
         "recipe": RECIPE,
         "budgets": BUDGETS,
+        "images_seen": images_seen(),
         "mean_answer_steering_error_deg": reference,
     }
     edu.save_weights(merged_network(), "road_shared_light", half=True)
     edu.save_result("multi_task", figures, COMMAND)
+
+
+def images_seen() -> dict[str, int]:
+    """How many images the training of the three networks sees in all, and that of the merged."""
+    seen = {part: each["images"] * each["num_epochs"] for part, each in BUDGETS.items()}
+    return {"three": len(TASKS) * seen["networks"], "merged": seen["merged"]}
 
 
 def merged_network() -> RoadNet:

@@ -231,8 +231,8 @@ edu.show(figure, alt="Change of segmentation and depth by sharing: trained from 
 # %% [markdown]
 # **See:** the left bars are the price of sharing, the right ones what the three networks' answers bring back.
 #
-# **Is that fair?** Not quite, and you should know why. The merged network is trained last: its teachers took
-# {{results.multi_task.seconds.three:.0f}} seconds of training, and it took {{results.multi_task.seconds.merged:.0f}} more. And a
+# **Is that fair?** Not quite, and you should know why. The merged network is trained last: its teachers saw
+# {{results.multi_task.images_seen.three:,}} images in their training, and it saw {{results.multi_task.images_seen.merged:,}} more. And a
 # single network could learn from unlabelled scenes as well. What the table shows is this: with the labels you have, you
 # can put one network of this speed in the car that answers as well as the three.
 #
