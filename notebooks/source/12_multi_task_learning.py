@@ -33,15 +33,9 @@ print("tasks:", ", ".join(TASKS))
 # sampled (a road, weather, a time of day, things) and then drawn, and because we drew it we know the
 # class of each pixel, its distance and the right steering angle. Below: sixteen scenes, each image over its
 # labels.
-
-# %%
-figure = edu.plots.new_figure(8.4, 8.5)
-axes = figure.subplots()
-axes.imshow(roads.contact_sheet())
-axes.set_axis_off()
-edu.show(figure, alt="Sixteen road scenes in all weathers, each image over its label colours.")
-
-# %% [markdown]
+#
+# ![Sixteen road scenes in all weathers, each image over its label colours](../docs/thirty_frames.png)
+#
 # **A warning that holds for the whole chapter.** Training and test scenes come from one generator. A network
 # that reads these scenes well has learned this generator. Nothing here says how it would read a real road. What
 # we can compare honestly are networks with each other, and their milliseconds are as real as any.
@@ -174,8 +168,9 @@ def table(tasks: dict) -> None:
     """Quality alone and shared, mean over seeds, and the change."""
     print(f"{'task':13s} {'measure':20s} {'alone':>7s} {'shared':>7s} {'change':>7s}")
     for task, row in tasks.items():
-        print(f"{task:13s} {row['measure']:20s} {row['single']:7.2f} {row['shared']:7.2f} "
-              f"{row['change']:+7.2f}")
+        digits = 3 if task == "ego" else 2
+        print(f"{task:13s} {row['measure']:20s} {row['single']:7.{digits}f} "
+              f"{row['shared']:7.{digits}f} {row['change']:+7.{digits}f}")
 
 
 table(study["tasks_from_labels"])
@@ -229,7 +224,7 @@ axes.set(xlabel="shared minus alone (points)", ylabel="task")
 edu.show(figure, alt="Change of segmentation and depth by sharing: trained from labels, and from three networks.")
 
 # %% [markdown]
-# **See:** the left bars are the price of sharing, the right ones what the three networks' answers bring back.
+# **See:** purple is the price of sharing, orange what the three networks' answers bring back.
 #
 # **Is that fair?** Not quite, and you should know why. The merged network is trained last: its teachers saw
 # {{results.multi_task.images_seen.three:,}} images in their training, and it saw {{results.multi_task.images_seen.merged:,}} more. And a
@@ -260,8 +255,8 @@ conflict = gradient_conflict(losses, list(light.encoder.parameters()))
 conflict
 
 # %% [markdown]
-# Near the end of training the gradients are small and nearly unrelated. Compare a network that has learned
-# nothing yet: the directions of a fresh network are another thing altogether.
+# A cosine below 0 is a conflict. If the table shows none, then what sharing costs here is not a quarrel between tasks:
+# three tasks have the layers and the steps of one. Compare a network that has learned nothing yet:
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -289,13 +284,14 @@ gradient_conflict(losses, list(fresh.encoder.parameters()))
 grid = study["grid"]
 figure = edu.plots.new_figure(8.0, 3.2)
 axes = figure.subplots()
-axes.plot(sorted(point["score"] for point in grid), "o", color=edu.plots.FP32, label="grid")
+axes.plot(sorted(point["score"] for point in grid), "o", color=edu.plots.FP32,
+          label="grid, one seed each")
 for name, colour in (("equal", edu.plots.ACCENT), ("learned", edu.plots.COMPRESSED),
                      ("grid_best", edu.plots.GOOD)):
     value = study["scores"][name]["mean"]
-    axes.axhline(value, color=colour)
-    axes.annotate(f"{name.replace('_', ' ')}, mean of 3 seeds", (0, value), (0, 3),
-                  textcoords="offset points", color=colour, fontsize=9)
+    label = f"{name.replace('_', ' ')}, mean of 3 seeds: {value:.1f}"
+    axes.axhline(value, color=colour, label=label)
+axes.legend(loc="lower right")
 axes.set(xlabel="the 25 grid points, worst to best", ylabel="score (0 to 100)")
 edu.show(figure, alt="Scores of 25 grid points from worst to best, with equal and learned weights.")
 
@@ -303,6 +299,9 @@ edu.show(figure, alt="Scores of 25 grid points from worst to best, with equal an
 # Learned weights reach {{results.multi_task.learned_weights_vs_grid:.1f}} % of the score of the best grid point; the
 # grid cost {{results.multi_task.grid_cost_vs_learned:.0f}} times as much training. Look at the spread of the grid
 # too: a bad choice of weights costs more than any of the three methods gains.
+#
+# And look at the seeds: learned weights scatter by {{results.multi_task.scores.learned.spread:.1f}} points (standard deviation),
+# equal ones by {{results.multi_task.scores.equal.spread:.1f}}. Three seeds do not tell the two apart.
 #
 # ## Explore
 #
