@@ -1,4 +1,4 @@
-"""Chapter 00 as a learner meets it: JupyterLab in headless Chromium, run, moved and drawn on."""
+"""Chapter 00 and the labelling pad as a learner meets them: JupyterLab in headless Chromium."""
 
 import json
 import os
@@ -21,6 +21,8 @@ import kit
 pytestmark = pytest.mark.browser
 
 CHAPTER = kit.ROOT / "notebooks" / "00_start_here.ipynb"
+PAD = "labelling.ipynb"
+SHOW_PAD = "from edu_lib.teach.label_pad import LabelPad\nLabelPad(seed=22)"
 SECONDS = 120
 MILLISECONDS = 1000 * SECONDS
 # JupyterLab marks an error and a text on stderr alike
@@ -38,7 +40,7 @@ SETTINGS = kit.LAB_SETTINGS | {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab on an unexecuted copy of chapter 00: (address, token). Nothing of it remains."""
+    """JupyterLab on chapter 00, unexecuted, and a labelling pad: (address, token)."""
     folder = tmp_path_factory.mktemp("lab")
     notebooks, config = folder / "notebooks", folder / "config"
     write_unexecuted(notebooks)
@@ -73,6 +75,9 @@ def write_unexecuted(folder):
             cell.outputs, cell.execution_count = [], None
     folder.mkdir()
     nbformat.write(notebook, folder / CHAPTER.name)
+    labelling = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOW_PAD)])
+    labelling.metadata.kernelspec = notebook.metadata.kernelspec
+    nbformat.write(labelling, folder / PAD)
 
 
 def write_settings(config):
@@ -146,12 +151,17 @@ def watch(page, address):
 
 
 def run_all_cells(page):
+    """Run every cell, and wait until the last one has run or one has failed."""
+    start_all_cells(page)
+    done = page.locator(".jp-CodeCell .jp-InputPrompt", has_text=last_number())
+    done.or_(page.locator(ERROR)).first.wait_for()
+
+
+def start_all_cells(page):
     """Wait for the kernel, then run every cell through the menu."""
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    done = page.locator(".jp-CodeCell .jp-InputPrompt", has_text=last_number())
-    done.or_(page.locator(ERROR)).first.wait_for()
 
 
 def last_number():
@@ -198,3 +208,35 @@ def test_a_drawn_digit_is_read(page):
 def test_the_page_asked_no_other_host_and_raised_no_error(page):
     assert page.elsewhere == []
     assert page.errors == []
+
+
+def test_a_scene_is_painted_filled_and_scored(lab, page):
+    address, token = lab
+    tab = page.context.browser.new_page(viewport={"width": 1280, "height": 1000})
+    tab.set_default_timeout(MILLISECONDS)
+    watch(tab, address)
+    tab.goto(f"{address}/lab/workspaces/labelling/tree/{PAD}?token={token}")
+    start_all_cells(tab)
+    pad = tab.locator(".edu-label")
+    status, done = pad.locator(".edu-label-status"), pad.get_by_role("button", name="Done: stop")
+    expect(status).to_contain_text("100 % of the pixels have no label yet.")
+    expect(done).to_be_disabled()
+    canvas = pad.locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    pad.get_by_role("button", name="Class 1: sky").click()
+    pad.get_by_role("button", name="Brush of 41 pixels").click()
+    tab.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.2 * box["height"], steps=10)
+    tab.mouse.up()
+    # 40 of 256 rows, over 4 of 5 columns, and the round ends: 13 percent
+    expect(status).to_contain_text("87 % of the pixels have no label yet.")
+    pad.get_by_role("button", name="Class 2: road").click()
+    pad.get_by_role("button", name="Fill: colour").click()
+    canvas.click(position={"x": box["width"] / 2, "y": 0.8 * box["height"]})
+    expect(status).to_contain_text("0 % of the pixels have no label yet.")
+    done.click()
+    expect(pad.locator(".edu-label-verdict")).to_contain_text("0.0 % of the pixels have no label")
+    assert pad.locator(".edu-label-row").count() == 9
+    assert tab.errors == tab.elsewhere == []

@@ -53,7 +53,8 @@ print(f"GPUs recorded in data/results/cpu_gpu.json: {len(study['devices'])}")
 # everybody bought such cards. How much faster were they?
 #
 # In 2016 Justin Johnson timed ten networks on CPUs and GPUs. His figures stand in many lectures.
-# Here are the six networks of this chapter: 16 images of 224x224, the forward pass.
+# Here are the six networks of this chapter: 16 images of 224x224, the forward pass. AlexNet was not timed
+# on the CPU, so it has no row in the table, and one dot in the picture.
 
 # %%
 NAMES = {
