@@ -50,9 +50,7 @@ def train(task: str, scenes: RoadSplit, last_phase: bool) -> RoadNet:
     return model
 
 
-def train_phase(
-    model: RoadNet, scenes: RoadSplit, name: str, loss: Callable, recipe: dict
-) -> None:
+def train_phase(model: RoadNet, scenes: RoadSplit, name: str, loss: Callable, recipe: dict) -> None:
     """One training run, which goes on from its checkpoint when it was interrupted."""
     edu.fit(
         model,

@@ -62,7 +62,8 @@ def robust_depth_loss(outputs: dict[str, Tensor], y: dict[str, Tensor]) -> Tenso
     where no surface is. This loss prefers one of the two. Sky and what is beyond 100 m count a
     tenth. The form e / (e + c) is of the family in Geman and McClure 1985.
     """
-    error = (outputs["depth"][:, 0].float() * LOG_DEPTH_STD + LOG_DEPTH_MEAN) - y["depth"].float().log()
+    log_predicted = outputs["depth"][:, 0].float() * LOG_DEPTH_STD + LOG_DEPTH_MEAN
+    error = log_predicted - y["depth"].float().log()
     judged = (y["segmentation"] != SKY) & (y["depth"] < FARTHEST_JUDGED)
     weight = torch.where(judged, 1.0, 0.1)
     # e / (e + c) with e = |log predicted - log true|, c = 0.2: about the 25 % that delta forgives

@@ -122,7 +122,7 @@ shared_cost = edu.count_cost(shared, IMAGE)
 fewer = sum(cost.macs for cost in costs.values()) / shared_cost.macs
 print(f"shared: {shared_cost.params / 1e6:.2f} M parameters, {shared_cost.macs / 1e9:.2f} GMACs")
 print(f"the three together have {fewer:.1f} times the MACs")
-guess.reveal("2.3 times", "an encoder and a decoder are saved whole; the steering network was small")
+guess.reveal("2.3 times", "an encoder and a decoder are saved; the steering network was small")
 
 # %% [markdown]
 # The heads cost almost nothing. The two tasks that answer for every pixel each have one cheap layer of their own
@@ -221,7 +221,7 @@ axes.set_yticks(range(len(dense)), dense)
 axes.axvline(0, color=edu.plots.colour("muted"), lw=1)
 axes.margins(x=0.45)
 axes.set(xlabel="shared minus alone (points)", ylabel="task")
-edu.show(figure, alt="Change of segmentation and depth by sharing: trained from labels, and from three networks.")
+edu.show(figure, alt="What sharing changes: segmentation and depth, from labels and from networks.")
 
 # %% [markdown]
 # **See:** purple is the price of sharing, orange what the three networks' answers bring back.
