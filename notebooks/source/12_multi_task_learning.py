@@ -305,7 +305,7 @@ edu.show(figure, alt="Scores of 25 grid points from worst to best, with equal an
 #
 # ## Explore
 #
-# A network of {{results.multi_task.macs.shared:,}} MACs reads new scenes, the same ones never seen in training. Choose a
+# A network of {{results.multi_task.macs.shared:,}} MACs reads new scenes, none of them seen in training. Choose a
 # scene and a weather.
 
 # %%
@@ -346,6 +346,7 @@ edu.Explorer(read_scene, seed=(0, 20, 1, 3), weather=list(roads.WEATHERS))
 # in all three tasks, 63.4 against 62.8 % IoU in segmentation.
 
 # %%
+scatter = study["scores"]["learned"]["spread"]
 edu.claims_table([
     edu.claim(
         source="YOLOP, read-me of the authors, 2021", unit="times",
@@ -360,8 +361,8 @@ edu.claims_table([
     ),
     edu.claim(
         source="the same", unit="points",
-        says="equal weights are worse than learned ones",
-        target=0.0, better="higher", tolerance=0.0, partly_tolerance=1.0,
+        says="learned weights beat equal ones (here: by more than seeds scatter)",
+        target=scatter, better="higher", tolerance=0.0, partly_tolerance=scatter,
         measured=study["scores"]["learned"]["mean"] - study["scores"]["equal"]["mean"],
     ),
 ])  # fmt: skip
