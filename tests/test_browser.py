@@ -230,8 +230,8 @@ def test_a_scene_is_painted_filled_and_scored(lab, page):
     tab.mouse.down()
     tab.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.2 * box["height"], steps=10)
     tab.mouse.up()
-    # 40 of 256 rows, over 4 of 5 columns, and the round ends: 13 percent
-    expect(status).to_contain_text("87 % of the pixels have no label yet.")
+    # 41 of 256 rows over 4 of 5 columns, and a disc of radius 20 at the ends: 13.8 %
+    expect(status).to_contain_text("86 % of the pixels have no label yet.")
     pad.get_by_role("button", name="Class 2: road").click()
     pad.get_by_role("button", name="Fill: colour").click()
     canvas.click(position={"x": box["width"] / 2, "y": 0.8 * box["height"]})
