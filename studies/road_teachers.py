@@ -1,12 +1,11 @@
 """Train the three heavy road networks, one a task: segmentation, depth, ego.
 
-    python3 -m studies.road_teachers [TASK ...] [--last-phase]
+    python3 -m studies.road_teachers [TASK ...]
 
 Writes data/weights/road_TASK.safetensors (16-bit) and data/results/road_teachers.json: quality on
 the test split, as a whole and by weather and place. About half an hour each for segmentation and
 depth on one core with bfloat16 instructions; an interrupted run goes on where it stopped, and two
-tasks can be trained at once in two processes. --last-phase trains the depth network's last phase
-alone, from the weights that ship. Train and test scenes come from one generator, so
+tasks can be trained at once in two processes. Train and test scenes come from one generator, so
 the figures say nothing about real roads.
 """
 
@@ -32,21 +31,16 @@ SEED = 0
 RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 # depth goes on from there: L1 alone ends at the median, the robust loss at the likeliest depth
 SECOND_RECIPE = RECIPE | {"num_epochs": 3, "lr": 1e-3}
-THIRD_RECIPE = RECIPE | {"num_epochs": 2, "lr": 6e-4}
 
 
-def train(task: str, scenes: RoadSplit, last_phase: bool) -> RoadNet:
-    """The trained network of one task; with last_phase, from the weights that ship."""
+def train(task: str, scenes: RoadSplit, threads: int) -> RoadNet:
+    """The trained network of one task."""
+    torch.set_num_threads(threads)
     torch.manual_seed(SEED)
     model = RoadNet([task])
-    if last_phase:
-        edu.load_weights(model, f"road_{task}")
-    else:
-        train_phase(model, scenes, f"road_{task}", sum_of_losses, RECIPE)
+    train_phase(model, scenes, f"road_{task}", sum_of_losses, RECIPE)
     if task == "depth":
-        if not last_phase:
-            train_phase(model, scenes, "road_depth_2", robust_depth_loss, SECOND_RECIPE)
-        train_phase(model, scenes, "road_depth_3", robust_depth_loss, THIRD_RECIPE)
+        train_phase(model, scenes, "road_depth_2", robust_depth_loss, SECOND_RECIPE)
     return model
 
 
@@ -85,14 +79,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="*", default=list(TASKS), help=", ".join(TASKS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--last-phase", action="store_true", help="of depth, from its weights")
     arguments = parser.parse_args()
-    if arguments.last_phase and arguments.tasks != ["depth"]:
-        parser.error("depth alone has more than one phase: --last-phase goes with depth")
-    torch.set_num_threads(arguments.threads)
     train_scenes, test_scenes = road_scenes("train"), road_scenes("test")
     for task in arguments.tasks:
-        model = train(task, train_scenes, arguments.last_phase)
+        model = train(task, train_scenes, arguments.threads)
         path = edu.save_weights(model, f"road_{task}", half=True)
         # what ships is judged: the weights in 16 bits
         model = edu.load_weights(RoadNet([task]), f"road_{task}")
@@ -105,7 +95,7 @@ def main() -> None:
                 "by_place": quality_by(model, test_scenes, test_scenes.place),
                 "file_bytes": path.stat().st_size,
                 "recipe": RECIPE,
-                "later_recipes": [SECOND_RECIPE, THIRD_RECIPE] if task == "depth" else [],
+                "second_recipe": SECOND_RECIPE if task == "depth" else None,
                 "train_scenes": len(train_scenes),
                 "test_scenes": len(test_scenes),
             }
