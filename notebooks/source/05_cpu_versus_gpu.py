@@ -325,7 +325,7 @@ edu.show(
 
 # %%
 reached = "reached" if target["reached"] else "missed"
-print(f"target of 1,550 ms in FP32: {reached}, by: {target['fastest_form']}")
+print(f"target of 1,550 ms in FP32: {reached}; fastest form: {target['fastest_form']}")
 print(f"fastest form of a library: {target['library_form']}")
 for form, reason in cpu["failed_forms"].items():
     print(f"does not work on that machine: {form} ({reason})")
@@ -503,7 +503,7 @@ for knob, before, after in (
     print(f"{knob:22s}", *(gain(network, before, after) for network in ("alexnet", "resnet18")))
 
 # %% [markdown]
-# **See:** no knob helps both networks alike. The batch does much for AlexNet and little for
+# **See:** threads, layout and bits help the two networks about alike. The batch does more for AlexNet than for
 # ResNet-18. Why? Both networks are convolutions with a linear end, on the same cores. The answer is
 # in the bytes.
 #
@@ -606,9 +606,9 @@ def draw_roofline(roof: Roofline, points: list[tuple[str, float, float]]):
         axes.plot(flop_per_byte, gflops, "o", ms=8, color=colour)
         axes.annotate(name, (flop_per_byte, gflops), (0, -8), textcoords="offset points",
                       ha="center", va="top", fontsize=9)  # fmt: skip
-    axes.annotate(f"arithmetic {roof.peak_gflops:.0f} GFLOP/s", (900, roof.peak_gflops), (0, 5),
-                  textcoords="offset points", ha="right", fontweight="bold")  # fmt: skip
-    axes.annotate(f"memory {roof.bandwidth_gb_per_second:.0f} GB/s", (0.13, 3.2), fontweight="bold")
+    axes.annotate(f"arithmetic {roof.peak_gflops:.0f} GFLOP/s", (roof.ridge, roof.peak_gflops), (0, 5),
+                  textcoords="offset points", ha="left", fontweight="bold")  # fmt: skip
+    axes.annotate(f"memory {roof.bandwidth_gb_per_second:.0f} GB/s", (1.0, 2.2), fontweight="bold")
     axes.set(xscale="log", yscale="log", xlim=(0.1, 1000), ylim=(1, 3 * roof.peak_gflops))
     axes.set(xlabel="FLOP for each byte moved (log scale)", ylabel="GFLOP/s reached (log scale)")
     for axis in (axes.xaxis, axes.yaxis):
