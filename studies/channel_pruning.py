@@ -4,10 +4,10 @@
     python3 -m studies.channel_pruning --summary
     python3 -m studies.channel_pruning --time                       # on an idle machine
 
-Two networks are pruned in one step to the same MACs: one by `prune_channels`, by Taylor scores that
-are compared across all groups of channels, one by Torch-Pruning (Fang et al. 2023) with its group
-norms, compared across all layers. Both keep multiples of 16 channels, and both recover alike: the
-same epochs, batches and loss, which is half the labels' and half the heavy network's soft targets.
+Two networks are pruned in one step to the same MACs, one by `prune_channels`, one by Torch-Pruning
+(Fang et al. 2023), by criteria that `studies.channel_pruning_choice` compared with others. Both
+keep multiples of 16 channels, and both recover alike: the same epochs, batches and loss, which is
+half the labels' and half the heavy network's soft targets.
 Each method and seed is a training of its own, half an hour on one core; an interrupted one goes on.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
@@ -16,8 +16,6 @@ import argparse
 import copy
 import json
 import os
-from collections.abc import Callable, Iterator
-from functools import cache
 from statistics import mean
 
 import numpy as np
@@ -35,88 +33,28 @@ from edu_lib.models.road_tasks import (
     evaluate_road,
     sum_of_losses,
 )
-from edu_lib.models.roadnet import RoadNet
 from edu_lib.techniques.distillation import soft_target_loss
-from edu_lib.techniques.pruning import ChannelGraph, channel_scores, prune_channels
+from studies.channel_pruning_choice import SHAPE, heavy, macs_of, ours, theirs
 
 COMMAND = "python3 -m studies.channel_pruning"
 NAME = "channel_pruning"
 CACHE = DATA_FOLDER / "cache" / NAME
-METHODS = ("ours", "torch_pruning")
-SHAPE = (1, 3, 128, 256)
-MAC_SHARE, MULTIPLE_OF = 0.2, 16
-TAYLOR_SCENES, TAYLOR_BATCH = 48, 8
+CRITERIA = {"ours": "taylor_in_group", "torch_pruning": "lamp"}
 RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 TEMPERATURE, ALPHA = 2.0, 0.5
-
-
-@cache
-def heavy() -> RoadNet:
-    """The network to prune, which is also the teacher."""
-    return edu.load_weights(RoadNet(["segmentation"]), "road_segmentation").eval()
 
 
 # Pruning
 
 
-def taylor_losses(scenes: RoadSplit) -> Callable[[nn.Module], Iterator[Tensor]]:
-    """The function from a model to its loss on a few scenes, batch by batch."""
-
-    def losses(model: nn.Module) -> Iterator[Tensor]:
-        for at in range(0, TAYLOR_SCENES, TAYLOR_BATCH):
-            y = {name: labels[at : at + TAYLOR_BATCH] for name, labels in scenes.y.items()}
-            yield sum_of_losses(model(as_input(scenes.X[at : at + TAYLOR_BATCH])), y)
-
-    return losses
-
-
-def comparable_taylor(model: nn.Module, graph: ChannelGraph, scenes: RoadSplit) -> Tensor:
-    """|dL/dz| of each channel's gate over the mean of its group: no group is emptied by scale."""
-    scores = channel_scores(model, graph, "taylor", taylor_losses(scenes)).sqrt()
-    for group in graph.groups:
-        scores[group.numbers] /= scores[group.numbers].mean()
-    return scores
-
-
-def pruned_by_us(scenes: RoadSplit) -> nn.Module:
-    """`prune_channels` with those scores."""
-    return prune_channels(
-        heavy(),
-        torch.rand(SHAPE),
-        mac_share=MAC_SHARE,
-        criterion=lambda model, graph: comparable_taylor(model, graph, scenes),
-        scope="global",
-        multiple_of=MULTIPLE_OF,
-    )
-
-
-def pruned_by_torch_pruning(scenes: RoadSplit) -> nn.Module:
-    """Torch-Pruning's pruner at the ratio whose MACs come nearest to ours."""
-    ours = edu.count_cost(pruned_by_us(scenes), SHAPE).macs
-    found = [at_ratio(step / 100) for step in range(36, 56)]
-    return min(found, key=lambda model: abs(edu.count_cost(model, SHAPE).macs - ours))
-
-
-def at_ratio(ratio: float) -> nn.Module:
-    """Torch-Pruning's network without that share of all channels."""
-    import torch_pruning as tp
-
-    model = copy.deepcopy(heavy())
-    tp.pruner.BasePruner(
-        model,
-        torch.rand(SHAPE),
-        importance=tp.importance.MagnitudeImportance(),
-        global_pruning=True,
-        pruning_ratio=ratio,
-        round_to=MULTIPLE_OF,
-        ignored_layers=[model.heads["segmentation"]],
-    ).step()
-    return model
-
-
-def pruned(method: str, scenes: RoadSplit) -> nn.Module:
+def pruned(method: str) -> nn.Module:
+    """The heavy network, pruned by the criterion of that library."""
+    scenes = road_scenes("train")
     torch.manual_seed(0)
-    return pruned_by_us(scenes) if method == "ours" else pruned_by_torch_pruning(scenes)
+    by_us = ours(CRITERIA["ours"], scenes)
+    if method == "ours":
+        return by_us
+    return theirs(CRITERIA["torch_pruning"], scenes, macs_of(by_us))
 
 
 # Recovering
@@ -182,7 +120,7 @@ def miou(model: nn.Module, scenes: RoadSplit) -> float:
 def run(method: str, seed: int) -> None:
     """One method and seed: prune, recover, judge, store."""
     scenes, test_scenes = road_scenes("train"), road_scenes("test")
-    model = pruned(method, scenes)
+    model = pruned(method)
     macs = edu.count_cost(model, SHAPE).macs
     print(f"{method}, seed {seed}: {macs:,} MACs an image", flush=True)
     recover(model, scenes, f"{method}_{seed}", seed)
@@ -214,7 +152,7 @@ def runs_of(method: str) -> list[dict]:
 
 def summarise() -> None:
     """Means over the seeds, beside the heavy network and the times that are stored."""
-    runs = {method: runs_of(method) for method in METHODS}
+    runs = {method: runs_of(method) for method in CRITERIA}
     if not all(runs.values()) or len({len(each) for each in runs.values()}) > 1:
         raise SystemExit("each method needs the same seeds: run --method for those that lack")
     whole_macs = edu.count_cost(heavy(), SHAPE).macs
@@ -277,7 +215,7 @@ def time_it() -> None:
 def main() -> None:
     """One run, the times, or the result file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--method", choices=METHODS)
+    parser.add_argument("--method", choices=CRITERIA)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--time", action="store_true")
