@@ -40,7 +40,7 @@ COMMAND = "python3 -m studies.channel_pruning"
 NAME = "channel_pruning"
 CACHE = DATA_FOLDER / "cache" / NAME
 CRITERIA = {"ours": "taylor_in_group", "torch_pruning": "lamp"}
-RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
+RECIPE = {"num_epochs": 6, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 TEMPERATURE, ALPHA = 2.0, 0.5
 
 

@@ -25,7 +25,7 @@ from edu_lib.techniques.pruning import ChannelGraph, channel_scores, prune_chann
 COMMAND = "python3 -m studies.channel_pruning_choice"
 NAME = "channel_pruning_choice"
 SHAPE = (1, 3, 128, 256)
-MAC_SHARE, MULTIPLE_OF = 0.2, 16
+MAC_SHARE, MULTIPLE_OF = 0.22, 16
 RATIOS = [step / 1000 for step in range(300, 750)]
 SCORED, NORMED, JUDGED = slice(0, 48), slice(100, 148), slice(200, 248)
 BATCH = 8
