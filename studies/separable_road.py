@@ -1,0 +1,152 @@
+"""The heavy road segmentation network built anew of depthwise separable convolutions.
+
+    python3 -m studies.separable_road [--seed N]     # then --seed 1 and 2
+    python3 -m studies.separable_road --labels       # seed 0 without the teacher
+    python3 -m studies.separable_road --time         # on an idle machine
+    python3 -m studies.separable_road --summary
+
+RoadNet of the kind "separable" learns from new random weights what `studies.channel_pruning` lets
+its pruned networks learn: half the labels' loss, half the heavy network's soft targets. The control
+learns from the labels alone, as long. Each run is a training of its own, a quarter of an hour on
+one core; an interrupted one goes on. The test scenes are read once a run.
+Train and test scenes come from one generator, so the figures say nothing about real roads.
+"""
+
+import argparse
+import json
+from statistics import mean
+
+import torch
+from torch import nn
+
+import edu_lib as edu
+from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
+from edu_lib.measure.results import write_json
+from edu_lib.models.road_tasks import sum_of_losses
+from edu_lib.models.roadnet import RoadNet
+from studies.channel_pruning import (
+    ALPHA,
+    TEMPERATURE,
+    augment,
+    miou,
+    recovery_loss,
+    teacher_logits,
+)
+from studies.channel_pruning_choice import SHAPE, heavy, macs_of
+
+COMMAND = "python3 -m studies.separable_road"
+NAME = "separable_road"
+CACHE = DATA_FOLDER / "cache" / NAME
+RECIPE = {"num_epochs": 8, "batch_size": 16, "lr": 4e-3, "weight_decay": 0.02, "warmup": 0.1}
+
+
+def separable() -> RoadNet:
+    """The light network, of as many channels as the heavy one."""
+    return RoadNet(["segmentation"], kind="separable")
+
+
+def train(model: nn.Module, scenes: RoadSplit, name: str, seed: int, with_teacher: bool) -> None:
+    """Trains in place; goes on from its checkpoint."""
+    edu.fit(
+        model,
+        scenes.X,
+        {
+            "segmentation": scenes.y["segmentation"],
+            "steering": scenes.y["steering"],
+            "teacher": teacher_logits(scenes),
+        },
+        loss=recovery_loss if with_teacher else sum_of_losses,
+        transform=augment,
+        precision=torch.bfloat16,
+        channels_last=True,
+        checkpoint=CACHE / f"{name}.checkpoint.safetensors",
+        seed=seed,
+        **RECIPE,
+    )
+
+
+def run(seed: int, with_teacher: bool) -> None:
+    """One training, judged and stored."""
+    name = f"distilled_{seed}" if with_teacher else f"labels_{seed}"
+    torch.manual_seed(seed)
+    model = separable()
+    train(model, road_scenes("train"), name, seed, with_teacher)
+    weights = edu.save_weights(model, name, folder=CACHE)
+    figures = {"miou": miou(model, road_scenes("test"))}
+    write_json(weights.with_suffix(".json"), figures)
+    print(name, figures, flush=True)
+
+
+def mious(kind: str) -> list[float]:
+    """Of the finished runs of a kind, by seed."""
+    return [json.loads(path.read_text())["miou"] for path in sorted(CACHE.glob(f"{kind}_?.json"))]
+
+
+def time_it() -> None:
+    """p50 of the heavy network over the light one's, ONNX Runtime FP32, one thread and all."""
+    X, figures = torch.rand(SHAPE), {}
+    files = {
+        "heavy": edu.export_onnx(heavy(), X, CACHE / "heavy.onnx"),
+        "separable": edu.export_onnx(separable().eval(), X, CACHE / "separable.onnx"),
+    }
+    for key, threads in (("", 1), ("_all_threads", None)):
+        comparison = edu.compare_latency(
+            *(edu.onnxruntime_runner(file, X, threads) for file in files.values())
+        )
+        if comparison.void:
+            raise SystemExit(f"the machine is not quiet enough: {comparison}")
+        print(comparison, flush=True)
+        figures |= {
+            f"p50_gain{key}": comparison.ratio,
+            f"p50_gain_interval{key}": list(comparison.interval),
+            f"heavy_p50_ms{key}": comparison.reference.p50_ms,
+            f"separable_p50_ms{key}": comparison.candidate.p50_ms,
+        }
+    write_json(CACHE / "times.json", figures)
+
+
+def summarise() -> None:
+    """The result file: means over the seeds, and the stored times."""
+    distilled, labels = mious("distilled"), mious("labels")
+    whole = edu.load_result("road_teachers")["segmentation"]["miou"]
+    figures = json.loads((CACHE / "times.json").read_text()) | {
+        "seeds": len(distilled),
+        "mac_gain": macs_of(heavy()) / macs_of(separable()),
+        "miou": mean(distilled),
+        "mious": distilled,
+        "miou_change_points": mean(distilled) - whole,
+        "heavy_miou": whole,
+        "heavy_macs": macs_of(heavy()),
+        "separable_macs": macs_of(separable()),
+        "params": edu.count_cost(separable(), SHAPE).params,
+        "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
+    }
+    if labels:
+        figures |= {
+            "labels_only_miou": mean(labels),
+            "labels_only_seeds": len(labels),
+            "distillation_gain_points": mean(distilled[: len(labels)]) - mean(labels),
+        }
+    edu.save_result(NAME, figures, COMMAND)
+
+
+def main() -> None:
+    """One run, the times, or the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--labels", action="store_true", help="without the teacher")
+    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.time:
+        time_it()
+    elif arguments.summary:
+        summarise()
+    else:
+        run(arguments.seed, with_teacher=not arguments.labels)
+
+
+if __name__ == "__main__":
+    main()
