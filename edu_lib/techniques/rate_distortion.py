@@ -20,15 +20,15 @@ class Rated(NamedTuple):
     """What a RateDistortion network returns in training."""
 
     outputs: Tensor
-    bits: Tensor  # an estimate of what its levels cost, a scalar
+    bits: Tensor  # an estimate of what the levels of its weights cost, biases apart; a scalar
 
 
 class RateDistortion(nn.Module):
     """A network all of whose parameters are levels times a learned step, one step a tensor.
 
     In training mode the forward returns Rated(outputs, bits), in evaluation mode the outputs.
-    model: copied, the argument stays as it is. step_share: the first step, in standard deviations
-    of the tensor. dead_zone: a weight below (0.5 + dead_zone) steps is 0.
+    model: copied, the argument stays as it is. step_share: the first step, as a share of
+    the tensor's root mean square. dead_zone: a weight below (0.5 + dead_zone) steps is 0.
     Raises ValueError for a step_share that is not positive, a dead_zone outside [0, 0.5), or a
     model with batch norms, whose statistics are no parameters: fold them first.
     Sources: Esser et al. 2020, "Learned Step Size Quantization", section 2 (the step's gradient);
@@ -58,8 +58,9 @@ class RateDistortion(nn.Module):
             z = weight / step
             # w_hat = step * round(w / step), with the gradient of the identity for the rounding
             weights[name] = step * (z + (self._levels(z) - z).detach())
-            # a level of size z costs about log2(1 + 4 |z|) bits, and 0 next to nothing
-            bits = bits + torch.log2(1 + 4 * z.abs()).sum()
+            if weight.dim() > 1:
+                # a level of size z costs about log2(1 + 4 |z|) bits, and 0 next to nothing
+                bits = bits + torch.log2(1 + 4 * z.abs()).sum()
         outputs = functional_call(self.model, weights, (X,))
         return Rated(outputs, bits) if self.training else outputs
 
@@ -99,6 +100,6 @@ def few_digits(step: Tensor, digits: int = STEP_DIGITS) -> Tensor:
 
 
 def _first_step(weight: Tensor, step_share: float) -> float:
-    """A share of the spread; biases are few and start eight times finer."""
-    spread = float(weight.detach().std(correction=0)) or float(weight.detach().abs().max()) or 1e-2
-    return spread * step_share / (1 if weight.dim() > 1 else 8)
+    """A share of the spread; biases are few and start four times finer."""
+    spread = float(weight.detach().square().mean().sqrt()) or 1e-2
+    return spread * step_share / (1 if weight.dim() > 1 else 4)
