@@ -151,6 +151,7 @@ NETWORKS: dict[str, Network] = {
         },
         _road,
     ),
+    "TinyNet": Network(models.TinyNet, {}, _digit),
 }
 
 
