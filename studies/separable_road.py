@@ -1,14 +1,15 @@
-"""The heavy road segmentation network built anew of depthwise separable convolutions.
+"""The heavy road segmentation network with its convolutions taken apart, and trained again.
 
     python3 -m studies.separable_road [--seed N]     # then --seed 1 and 2
     python3 -m studies.separable_road --labels       # seed 0 without the teacher
     python3 -m studies.separable_road --time         # on an idle machine
     python3 -m studies.separable_road --summary
 
-RoadNet of the kind "separable" learns from new random weights what `studies.channel_pruning` lets
-its pruned networks learn: half the labels' loss, half the heavy network's soft targets. The control
-learns from the labels alone, as long. Each run is a training of its own, a quarter of an hour on
-one core; an interrupted one goes on. The test scenes are read once a run.
+`separate` puts the nearest depthwise separable pair in the place of each 3x3 convolution; the first
+layer, 7x7 on three colours, becomes a pair of rank 8. What is left learns as the pruned networks of
+`studies.channel_pruning` do: half the labels' loss, half the heavy network's soft targets. The
+control learns from the labels alone, as long. Each run is a training of its own, a quarter of an
+hour on one core; an interrupted one goes on. The test scenes are read once a run.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
@@ -23,7 +24,7 @@ import edu_lib as edu
 from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
 from edu_lib.measure.results import write_json
 from edu_lib.models.road_tasks import sum_of_losses
-from edu_lib.models.roadnet import RoadNet
+from edu_lib.techniques.separable import separable_from, separate
 from studies.channel_pruning import (
     ALPHA,
     TEMPERATURE,
@@ -37,12 +38,17 @@ from studies.channel_pruning_choice import SHAPE, heavy, macs_of
 COMMAND = "python3 -m studies.separable_road"
 NAME = "separable_road"
 CACHE = DATA_FOLDER / "cache" / NAME
-RECIPE = {"num_epochs": 8, "batch_size": 16, "lr": 4e-3, "weight_decay": 0.02, "warmup": 0.1}
+STEM_RANK = 8
+RECIPE = {"num_epochs": 5, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 
 
-def separable() -> RoadNet:
-    """The light network, of as many channels as the heavy one."""
-    return RoadNet(["segmentation"], kind="separable")
+def separable() -> nn.Module:
+    """The light network, as near to the heavy one as its shape allows."""
+    whole = heavy()
+    model = separate(whole)
+    stem = separable_from(whole.encoder.stem[0], rank=STEM_RANK)
+    model.encoder.stem.set_submodule("0", stem)
+    return model
 
 
 def train(model: nn.Module, scenes: RoadSplit, name: str, seed: int, with_teacher: bool) -> None:
@@ -68,7 +74,6 @@ def train(model: nn.Module, scenes: RoadSplit, name: str, seed: int, with_teache
 def run(seed: int, with_teacher: bool) -> None:
     """One training, judged and stored."""
     name = f"distilled_{seed}" if with_teacher else f"labels_{seed}"
-    torch.manual_seed(seed)
     model = separable()
     train(model, road_scenes("train"), name, seed, with_teacher)
     weights = edu.save_weights(model, name, folder=CACHE)
