@@ -40,6 +40,7 @@ edu.plots.use_house_style()
 digits = edu.mnist()
 paper = load_published("distillation")["hinton"]
 study = edu.load_result("distillation_mnist")
+road = edu.load_result("separable_road")
 teacher = edu.load_weights(edu.models.LeNet5(), "lenet5_teacher")
 digits.fit, digits.validation
 
@@ -601,7 +602,37 @@ assert error(family[2]) > error(family[0]) - 1  # no gain of a whole point
 # No generation gains here. Papers report gains for large networks on hard data. Our first student reads its
 # 5,000 images without an error, so its answers say hardly more than the labels did.
 #
-# ## Where it does not help
+# ## A heavy network teaches a light one to read roads
+#
+# Digits are a small world. The heavy road network of chapter 12 reads
+# {{results.separable_road.heavy_miou:.1f}} % mean IoU and takes
+# {{results.separable_road.heavy_p50_ms:.0f}} ms, more than a frame. Chapter 07 takes its convolutions apart, which
+# leaves {{results.separable_road.mac_gain:.1f}} times fewer multiplications and a network that has forgotten most.
+# Then the heavy network becomes the teacher. Every pixel has soft targets of its own, nine probabilities at T = 2,
+# beside its label.
+
+# %%
+heavy_to_light = edu.predict(
+    "11.roads",
+    f"The heavy network has {road['heavy_miou']:.1f} % mean IoU. What has the light one after learning from it?",
+    unit="% mean IoU",
+)
+heavy_to_light
+
+# %%
+heavy_to_light.reveal(
+    round(road["miou"], 1),
+    f"{road['miou_change_points']:+.1f} points, at {road['p50_gain']:.1f} times the speed on one core.",
+    digits_in_text=True,
+)
+
+# %% [markdown]
+# What would it be *without* the teacher? Chapter 12 has that control, with three teachers for one network. From
+# labels alone its shared network lost {{results.multi_task.tasks_from_labels.segmentation.change:.1f}} points of
+# mean IoU against a network of its own for the task. With soft targets, on scenes nobody labelled, it ended
+# {{results.multi_task.tasks.segmentation.change:+.1f}} points from it.
+#
+# # ## Where it does not help
 #
 # - **A student that can do it alone.** If the small network already is as good as the large one, there is no gap to close.
 # - **A student far too small.** With two layers of {{results.distillation_mnist.narrow.hidden_units}} units the
