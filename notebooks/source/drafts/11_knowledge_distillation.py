@@ -628,11 +628,11 @@ heavy_to_light.reveal(
 
 # %% [markdown]
 # What would it be *without* the teacher? Chapter 12 has that control, with three teachers for one network. From
-# labels alone its shared network lost {{results.multi_task.tasks_from_labels.segmentation.change:.1f}} points of
-# mean IoU against a network of its own for the task. With soft targets, on scenes nobody labelled, it ended
+# labels alone its shared network ends {{results.multi_task.tasks_from_labels.segmentation.change:+.1f}} points of
+# mean IoU from a network of its own for the task. With soft targets, on scenes that nobody labelled, it ends
 # {{results.multi_task.tasks.segmentation.change:+.1f}} points from it.
 #
-# # ## Where it does not help
+# ## Where it does not help
 #
 # - **A student that can do it alone.** If the small network already is as good as the large one, there is no gap to close.
 # - **A student far too small.** With two layers of {{results.distillation_mnist.narrow.hidden_units}} units the
