@@ -8,6 +8,9 @@ import torch
 from torch import nn
 
 from edu_lib.deploy import container
+from edu_lib.deploy.container.blank import blank_network
+from edu_lib.deploy.container.factored import Factoring, factored_blank
+from edu_lib.deploy.container.registry import complete
 from edu_lib.measure.cost import count_cost
 from edu_lib.models.alexnet import AlexNet2012
 from edu_lib.models.lenet import LeNet5, LeNet5Caffe, LeNet300100
@@ -24,6 +27,7 @@ from edu_lib.techniques.low_rank import (
     singular_values,
     stays_whole,
 )
+from edu_lib.techniques.low_rank.factor import layers_of
 from edu_lib.techniques.pruning import prune
 
 LAYERS = {
@@ -210,6 +214,39 @@ def test_factoring_refuses(call, message):
         call()
 
 
-def test_the_container_says_that_layers_were_replaced():
-    with pytest.raises(ValueError, match="other layers than its constructor makes"):
-        container.dumps(factor(LeNet300100(), 8))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("model", "shape", "arguments"),
+    [
+        (LeNet300100(), (2, 1, 28, 28), {}),
+        (LeNet5(), (2, 1, 28, 28), {}),
+        (SmallAlexNet(towers=2), (2, 1, 28, 28), {"towers": 2}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_factored_network_comes_back_from_its_file(model, shape, arguments, kind, tmp_path):
+    thin, X = factor(model.eval(), 4, kind), torch.rand(shape)
+    path = container.save(thin, tmp_path / "thin.30f", arguments=arguments)
+    again = container.load(path)
+    assert torch.equal(again(X), thin(X))
+    assert again.state_dict().keys() == thin.state_dict().keys()
+    names = {row.name for row in container.inspect(path).rows}
+    assert names == set(thin.state_dict())
+    # the ranks cost a few bytes
+    assert container.inspect(path).head_bytes < 24
+
+
+def test_a_container_refuses_a_rank_that_cannot_be():
+    model = SmallAlexNet(towers=2)
+    blank = blank_network("SmallAlexNet", complete("SmallAlexNet", {"towers": 2}))
+    number = list(layers_of(blank)).index("features.conv2")
+    ranks = [0] * len(layers_of(blank))
+    ranks[number] = 4
+    with pytest.raises(ValueError, match="conv2' of this network cannot be factored"):
+        factored_blank(blank, Factoring("spatial", tuple(ranks)))
+    ranks[number], ranks[0] = 0, 10_000
+    with pytest.raises(ValueError, match="rank is from 1"):
+        factored_blank(blank, Factoring("spatial", tuple(ranks)))
+    mixed = factor(factor(model, {"features.conv3": 4}), {"features.conv1": 2}, "filter")
+    with pytest.raises(ValueError, match="convolutions of one kind can be stored"):
+        container.dumps(mixed, arguments={"towers": 2})

@@ -16,6 +16,7 @@ from edu_lib.deploy.container.blank import (
     fill,
     with_sizes,
 )
+from edu_lib.deploy.container.factored import code_factoring, factored_blank, factoring_of
 from edu_lib.deploy.container.frame import VERSION, framed, read_file, unframed, write_file
 from edu_lib.deploy.container.inspection import Inspection, RowMeter
 from edu_lib.deploy.container.methods import Tail
@@ -65,7 +66,7 @@ def dumps(
     tensors: Mapping[str, Stored] | None = None,
     method: str | None = None,
 ) -> bytes:
-    """The bytes of a network of the kit, also of one whose channels were pruned away.
+    """The bytes of a network of the kit, also with channels pruned away or layers factored.
 
     arguments: those its constructor was called with, where they are not the defaults.
     tensors: {name in the state dict: Levels, Codebook or float tensor} to store in place of the
@@ -80,6 +81,11 @@ def dumps(
     network = type(model).__name__
     filled = complete(network, arguments or {})
     blank = blank_network(network, filled)
+    factoring = factoring_of(model, blank)
+    coder, tail = RangeEncoder(), Tail()
+    code_network(coder, network, filled, is_factored=factoring is not None)
+    if factoring is not None:
+        blank = factored_blank(blank, code_factoring(coder, blank, factoring))
     built, sizes = sizes_of(blank), sizes_of(model)
     state = _stored(model, tensors or {}, _shaped(blank, network, sizes))
     if method is None:
@@ -87,8 +93,6 @@ def dumps(
         method = "context" if num_values <= FREE_VALUES else "deflate"
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
-    coder, tail = RangeEncoder(), Tail()
-    code_network(coder, network, filled)
     code_sizes(coder, built, sizes)
     stream = TensorStream(coder, tail)
     for stored in state.values():
@@ -120,8 +124,10 @@ def _head(data: bytes) -> tuple[RangeDecoder, Tail, str, dict[str, Any], nn.Modu
     """All that stands before the tensors, and the blank network they belong to."""
     bits, rest = unframed(data)
     coder, tail = RangeDecoder(bits), Tail(rest)
-    network, arguments = code_network(coder)
+    network, arguments, is_factored = code_network(coder)
     model = blank_network(network, arguments)
+    if is_factored:
+        model = factored_blank(model, code_factoring(coder, model))
     built = sizes_of(model)
     sizes = code_sizes(coder, built)
     with_sizes(model, network, sizes)

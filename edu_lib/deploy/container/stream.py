@@ -29,6 +29,7 @@ from edu_lib.techniques.entropy_coding import (
 )
 from edu_lib.techniques.entropy_coding.adaptive import Coder
 
+FACTORED = 254  # stands before the number of a network whose layers were factored
 METHODS = ("context", "huffman", "deflate")
 KINDS = (Levels, Codebook, Tensor)
 FEW_FLOATS = 4096  # more floats than these are deflated
@@ -36,11 +37,21 @@ MOST_CODED = 1 << 20  # levels of one file that are coded by contexts: half a mi
 
 
 def code_network(
-    coder: Coder, network: str = "", arguments: Mapping[str, Any] | None = None
-) -> tuple[str, dict[str, Any]]:
-    """The name of a network and its arguments; those with default values cost next to nothing."""
+    coder: Coder,
+    network: str = "",
+    arguments: Mapping[str, Any] | None = None,
+    is_factored: bool = False,
+) -> tuple[str, dict[str, Any], bool]:
+    """The name of a network, its arguments, and whether layers of it were factored.
+
+    Arguments with default values cost next to nothing, and so do networks that are not factored.
+    """
     names = list(NETWORKS)
-    number = AdaptiveNumber(8).code(coder, names.index(network) if network else 0)
+    own = names.index(network) if network else 0
+    number = AdaptiveNumber(8).code(coder, FACTORED if is_factored else own)
+    is_factored = number == FACTORED
+    if is_factored:
+        number = AdaptiveNumber(8).code(coder, own)
     if number >= len(names):
         raise ValueError(f"it names network {number}, and this version of the kit knows none such")
     network, is_default = names[number], AdaptiveBit()
@@ -51,7 +62,7 @@ def code_network(
             result[name] = spec.default
         else:
             result[name] = _code_argument(coder, spec, value)
-    return network, complete(network, result)
+    return network, complete(network, result), is_factored
 
 
 def _code_argument(coder: Coder, spec: Argument, value: Any) -> Any:
