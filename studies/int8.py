@@ -143,7 +143,8 @@ def quantize_with_onnxruntime(source: Path, calibration: Tensor, path: Path) -> 
 
     with tempfile.TemporaryDirectory() as folder:
         prepared, result = Path(folder) / "prepared.onnx", Path(folder) / "result.onnx"
-        quant_pre_process(source, prepared)
+        # its symbolic inference gives up on the road networks; ONNX shape inference does not
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
         their_quantize_static(
             prepared,
             result,

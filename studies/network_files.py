@@ -67,12 +67,12 @@ def small_caffe(first: int, second: int, hidden: int) -> LeNet5Caffe:
 
 ROWS = {
     "caffe_small": Row(
-        "lenet_caffe_file", "LeNet-5-Caffe, 6-14-40", partial(small_caffe, 6, 14, 40), 0.75
+        "lenet_caffe_file", "LeNet-5-Caffe, 6-14-40", partial(small_caffe, 6, 14, 40), 1.2
     ),
     "caffe_large": Row(
-        "lenet_caffe_file", "LeNet-5-Caffe, 10-24-80", partial(small_caffe, 10, 24, 80), 0.5
+        "lenet_caffe_file", "LeNet-5-Caffe, 8-20-64", partial(small_caffe, 8, 20, 64), 0.6
     ),
-    "lenet_300_100": Row("lenet_300_100_file", "LeNet-300-100", LeNet300100, 0.1),
+    "lenet_300_100": Row("lenet_300_100_file", "LeNet-300-100", LeNet300100, 0.6, coded_epochs=3),
     "tiny": Row("smallest_mnist_file", "TinyNet, 8-16-16", partial(TinyNet, batch_norm=True), 1.0),
     "tiny_wide": Row(
         "smallest_mnist_file",
