@@ -1,6 +1,19 @@
 """Checks of the exercises: `check("ch01.output_size", output_size)` in a check cell."""
 
-from edu_lib.teach.checks import ch00, ch01, ch02, ch03, ch04, ch05, ch06, ch08, ch10, ch11, ch12
+from edu_lib.teach.checks import (
+    ch00,
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch05,
+    ch06,
+    ch07,
+    ch08,
+    ch10,
+    ch11,
+    ch12,
+)
 from edu_lib.teach.checks.checker import (
     CheckFailed,
     Report,
@@ -21,6 +34,7 @@ __all__ = [
     "ch04",
     "ch05",
     "ch06",
+    "ch07",
     "ch08",
     "ch10",
     "ch11",

@@ -1,0 +1,482 @@
+# %% [markdown]
+# # Separable convolutions: the same answer in two cheap steps
+#
+# **Question.** A convolution can be taken apart into two steps with eight times fewer multiplications. Does the
+# network become eight times faster?
+#
+# | minutes to read | CPU seconds to run | before this |
+# |---|---|---|
+# | 45 | {{results.chapter_seconds.07_separable_convolutions:.0f}} | [01 Convolution](01_convolution.ipynb), [05 CPU versus GPU](05_cpu_versus_gpu.ipynb) |
+#
+# **Objectives.** After this chapter you can
+#
+# 1. build a depthwise separable convolution, and say what it costs and what it cannot do;
+# 2. explain with a roofline why saved multiplications are not saved milliseconds;
+# 3. take a trained convolution apart by SVD, as a start for training it again.
+
+# %%
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import edu_lib as edu
+from edu_lib.measure.roofline import Roofline
+from edu_lib.models.roadnet import RoadNet
+from edu_lib.techniques import separable
+
+torch.set_num_threads(1)
+edu.plots.use_house_style()
+speed = edu.load_result("separable_speed")
+road = edu.load_result("separable_road")
+
+# %% [markdown]
+# ## The story: a phone that sees
+#
+# In 2012 a network needed two GPUs. In 2017 a group at Google wanted one in a phone. Most of the work of a CNN sits
+# in its 3x3 convolutions, and each of them does two things at once: it looks at the neighbours of a pixel, and it
+# mixes the channels. Andrew Howard and his colleagues did the one after the other. Their **MobileNet** has
+# {{published.separable.mobilenet_v1.macs_millions}} million multiplications, where the same network of standard
+# convolutions has {{published.separable.mobilenet_v1_standard.macs_millions:,}} million. On ImageNet it reads
+# {{published.separable.mobilenet_v1.accuracy}} % of the images right in place of
+# {{published.separable.mobilenet_v1_standard.accuracy}} %.
+#
+# One point for eight times less work. Then people ran it on their laptops, and wondered. In PyTorch of that year it
+# took {{published.separable.pytorch_2017.mobilenet_seconds}} seconds an image on a Xeon, and AlexNet
+# {{published.separable.pytorch_2017.alexnet_seconds}}. What had happened to the eight?
+#
+# ## Build it: look first, then mix
+#
+# Take an input of C channels, H by W. A standard convolution makes each of its D output channels from all
+# C input channels, with a k x k kernel for each pair: `H W C D k^2` multiplications. Walk the shapes.
+
+# %%
+C, D, k, H, W = 64, 128, 3, 56, 56
+X = torch.randn(1, C, H, W, generator=torch.Generator().manual_seed(0))
+standard = nn.Conv2d(C, D, k, padding=1, bias=False)
+print("input   ", tuple(X.shape))
+print("kernels ", tuple(standard.weight.shape), "one k x k kernel for each pair of channels")
+print("output  ", tuple(standard(X).shape))
+print(f"MACs     {H * W * C * D * k * k:,}")
+
+# %% [markdown]
+# A **depthwise** convolution has one kernel for each channel and mixes nothing. In PyTorch it is a convolution
+# with as many *groups* as channels. A **pointwise** convolution is 1x1: it mixes and looks at no neighbour.
+
+# %%
+depthwise = nn.Conv2d(C, C, k, padding=1, groups=C, bias=False)
+pointwise = nn.Conv2d(C, D, 1, bias=False)
+looked = depthwise(X)
+mixed = pointwise(looked)
+print("depthwise kernels", tuple(depthwise.weight.shape), "->", tuple(looked.shape))
+print("pointwise kernels", tuple(pointwise.weight.shape), "->", tuple(mixed.shape))
+parts = [edu.count_cost(layer, (1, C, H, W)).macs for layer in (depthwise, pointwise)]
+print(f"MACs {parts[0]:,} + {parts[1]:,} = {sum(parts):,}")
+
+# %% [markdown]
+# ### Exercise 1: a depthwise convolution (3 points)
+#
+# Write `depthwise_conv(X, weight)`: X [C, H, W], one kernel a channel, weight [C, k, k]; no padding, stride 1. It
+# returns [C, H - k + 1, W - k + 1].
+#
+# *Example.* With all kernels 1 and k = 3, each output is the sum of nine neighbours, channel by channel.
+#
+# *Hint.* For each place (i, j) of the kernel, a shifted window of X times `weight[:, i, j]`, added up.
+
+
+# %% exercise="ch07.depthwise"
+def depthwise_conv(X: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Each channel of X convolved with its own kernel."""
+    ### BEGIN SOLUTION
+    k = weight.shape[-1]
+    height, width = X.shape[1] - k + 1, X.shape[2] - k + 1
+    Y = torch.zeros(len(X), height, width)
+    for i in range(k):
+        for j in range(k):
+            Y += weight[:, i, j, None, None] * X[:, i : i + height, j : j + width]
+    return Y
+    ### END SOLUTION
+
+
+# %% check="ch07.depthwise" points=3
+edu.check("ch07.depthwise", depthwise_conv)
+
+# %% [markdown]
+# What is the share that remains? Divide `H W C (k^2 + D)` by `H W C D k^2`:
+#
+#     share = 1 / D + 1 / k^2
+#
+# With k = 3 it never falls below one ninth, however many channels there are. The paper says "8 to 9 times".
+#
+# ### Exercise 2: count them (2 points)
+#
+# Write `separable_macs(H, W, C, D, k)`: the multiplications of a depthwise k x k convolution on C channels and a
+# pointwise one to D, with outputs of H by W.
+
+
+# %% exercise="ch07.macs"
+def separable_macs(H: int, W: int, C: int, D: int, k: int) -> int:
+    """MACs of a separable convolution."""
+    ### BEGIN SOLUTION
+    return H * W * C * k * k + H * W * C * D
+    ### END SOLUTION
+
+
+# %% check="ch07.macs" points=2
+edu.check("ch07.macs", separable_macs)
+
+# %% [markdown]
+# ## Explore: what is left of the work?
+#
+# Move the channels and the kernel. When does the kernel matter, and when do the channels?
+
+
+# %% tags=["hide-input"]
+def draw_share(channels: int, kernel: int):
+    """MACs of four ways to convolve, in percent of the standard one."""
+    full = channels * channels * kernel**2
+    costs = {
+        "standard": full,
+        "4 groups": full // 4,
+        "spatial pair": channels * channels * kernel,
+        "separable": channels * (kernel**2 + channels),
+    }
+    figure = edu.plots.new_figure(6.6, 2.4)
+    axes = figure.subplots()
+    for place, (name, macs) in enumerate(costs.items()):
+        colour = edu.plots.FP32 if name == "standard" else edu.plots.COMPRESSED
+        axes.barh(place, 100 * macs / full, color=colour)
+        axes.annotate(f"{100 * macs / full:.1f} %", (100 * macs / full, place), (4, 0),
+                      textcoords="offset points", va="center")  # fmt: skip
+    axes.set_yticks(range(len(costs)), list(costs))
+    axes.set(xlim=(0, 118), xlabel="multiplications, % of the standard convolution")
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    return figure, f"{channels} channels, kernel {kernel}: separable is {full / costs['separable']:.1f} times less."
+
+
+edu.Explorer(draw_share, channels=[8, 16, 32, 64, 128, 256, 512], kernel=[3, 5, 7])
+
+# %% [markdown]
+# The other two bars are older ideas. **Groups** cut the channels into parts that do not see each other: AlexNet had
+# two, because it had two GPUs (chapter 03). A **spatial pair** is a k x 1 convolution and then a 1 x k one. The kit
+# has them all, and each is checked against PyTorch's own layers and torchvision's blocks.
+
+# %%
+blocks = {
+    "standard": separable.conv_norm(64, 64),
+    "separable": separable.DepthwiseSeparable(64, 64),
+    "4 groups, shuffled": separable.ShuffledGroups(64, 64, groups=4),
+    "spatial": separable.SpatiallySeparable(64, 64),
+    "inverted residual": separable.InvertedResidual(64, 64, expansion=3),
+    "with squeeze-excite": separable.InvertedResidual(64, 64, expansion=3, squeeze_excite=True),
+}
+for name, block in blocks.items():
+    cost = edu.count_cost(block.eval(), (1, 64, 56, 56))
+    print(f"{name:20s} {cost.params:7,} parameters {cost.macs:12,} MACs")
+
+# %% [markdown]
+# The **inverted residual** is MobileNetV2's block. A pointwise layer widens, the depthwise one looks at the wide
+# map, and a second pointwise layer narrows again, with no activation: a ReLU on few channels destroys too much.
+# The skip connection joins the narrow ends. **Squeeze and excitation** weighs whole channels by what is in all of
+# them; it costs next to nothing, because it works on their means.
+#
+# ## Predict: eight times less work
+#
+# A road network of the kit has 3x3 convolutions almost everywhere. Its twin of separable blocks has
+# {{results.separable_speed.networks.0.macs:,.0f}} against {{results.separable_speed.networks.2.macs:,.0f}}
+# multiplications an image. How much faster is it in PyTorch, on one core?
+
+# %%
+networks = {row["network"]: row for row in speed["networks"]}
+whole, light = networks["standard"], networks["separable blocks"]
+eager_gain = whole["eager_ms"] / light["eager_ms"]
+gap = edu.predict(
+    "07.gap",
+    f"{whole['macs'] / light['macs']:.1f} times fewer multiplications. How many times faster, in eager PyTorch?",
+    unit="times",
+)
+gap
+
+# %%
+gap.reveal(
+    round(eager_gain, 1),
+    f"And in ONNX Runtime {whole['onnxruntime_ms'] / light['onnxruntime_ms']:.1f} times. Same network, same core.",
+    digits_in_text=True,
+)
+
+# %% tags=["hide-input"]
+figure = edu.plots.new_figure(8.6, 3.4)
+axes = figure.subplots()
+names = [name for name in networks if name != "standard"]
+KINDS = (
+    ("MACs", "macs", edu.plots.MUTED),
+    ("eager PyTorch", "eager_ms", edu.plots.FP32),
+    ("ONNX Runtime", "onnxruntime_ms", edu.plots.COMPRESSED),
+)
+for place, name in enumerate(names):
+    for shift, (label, key, colour) in enumerate(KINDS):
+        gain = whole[key] / networks[name][key]
+        axes.barh(place + 0.27 * (shift - 1), gain, height=0.25, color=colour,
+                  label=label if place == 0 else None)  # fmt: skip
+        axes.annotate(f"{gain:.1f}", (gain, place + 0.27 * (shift - 1)), (3, 0), va="center",
+                      textcoords="offset points", fontsize=9)  # fmt: skip
+axes.set_yticks(range(len(names)), names)
+axes.set(xlabel="times less than the standard network", ylim=(len(names) - 0.5, -0.5))
+axes.grid(visible=False, axis="y")
+axes.legend(loc="lower right", fontsize=9)
+described = "; ".join(
+    f"{name}: {whole['macs'] / networks[name]['macs']:.1f} times fewer MACs, "
+    f"{whole['eager_ms'] / networks[name]['eager_ms']:.1f} times faster in eager PyTorch, "
+    f"{whole['onnxruntime_ms'] / networks[name]['onnxruntime_ms']:.1f} in ONNX Runtime"
+    for name in names
+)
+edu.show(figure, alt=f"Gains of three light road networks over the standard one: {described}.")
+
+# %% [markdown]
+# **See:** the blue bars are shorter than the orange ones. Who measures in eager PyTorch believes that separable
+# convolutions hardly help. ONNX Runtime turns more of the saved multiplications into time. But why is anything
+# lost at all?
+#
+# ## Why: a roofline
+#
+# A core has two limits (chapter 05): how much it computes in a second, and how many bytes it fetches. What decides
+# is the **arithmetic intensity**: how many operations a layer does for each byte it moves.
+#
+# ### Exercise 3: FLOP for each byte (2 points)
+#
+# Write `flop_per_byte(macs, inputs, outputs, weights)`: a layer reads `inputs` and `weights` numbers, writes
+# `outputs`, each a float32, once. A MAC is two operations.
+#
+# *Example.* 8 MACs, 1 input, 1 output, 2 weights: 16 operations over 16 bytes, so 1.
+
+
+# %% exercise="ch07.intensity"
+def flop_per_byte(macs: int, inputs: int, outputs: int, weights: int) -> float:
+    """Arithmetic intensity of a layer in float32."""
+    ### BEGIN SOLUTION
+    return 2 * macs / (4 * (inputs + outputs + weights))
+    ### END SOLUTION
+
+
+# %% check="ch07.intensity" points=2
+edu.check("ch07.intensity", flop_per_byte)
+
+# %%
+size = C * H * W
+for name, macs, weights in (
+    ("standard", H * W * C * C * 9, C * C * 9),
+    ("pointwise", H * W * C * C, C * C),
+    ("depthwise", H * W * C * 9, C * 9),
+):
+    print(f"{name:10s} {flop_per_byte(macs, size, size, weights):6.2f} FLOP/byte")
+
+# %% [markdown]
+# A depthwise layer fetches a number, uses it nine times, and that is all. Its multiplications are few, but they
+# are the dear ones: they wait for memory. Here are the measured layers of this machine under its two roofs.
+
+# %% tags=["hide-input"]
+roof = Roofline(speed["peak_gflops"], speed["bandwidth_gb_per_second"], threads=1)
+figure = edu.plots.new_figure(8.2, 4.0)
+axes = figure.subplots()
+x = torch.logspace(-0.5, 2.7, 100)
+axes.plot(x, (x * roof.bandwidth_gb_per_second).clamp(max=roof.peak_gflops), color=edu.plots.INK)
+MARKS = {"standard": (edu.plots.FP32, "o"), "pointwise": (edu.plots.COMPRESSED, "s"),
+         "depthwise": (edu.plots.ACCENT, "^")}  # fmt: skip
+for form, (colour, mark) in MARKS.items():
+    rows = [row for row in speed["layers"] if row["form"] == form]
+    axes.plot([row["flop_per_byte"] for row in rows], [2 * row["gmacs_per_second"] for row in rows],
+              mark, color=colour, ms=8, label=f"{form}, ONNX Runtime")  # fmt: skip
+    axes.plot([row["flop_per_byte"] for row in rows],
+              [2 * row["macs"] / row["eager_ms"] / 1e6 for row in rows],
+              mark, mfc="none", color=colour, ms=8)  # fmt: skip
+axes.set(xscale="log", yscale="log", xlabel="FLOP for each byte moved (log scale)",
+         ylabel="GFLOP/s reached (log scale)")  # fmt: skip
+for axis in (axes.xaxis, axes.yaxis):
+    axis.set_major_formatter("{x:g}")
+axes.annotate("hollow: eager PyTorch", (0.98, 0.05), xycoords="axes fraction", ha="right")
+axes.legend(loc="upper left", fontsize=9)
+
+
+def reached(form: str, key: str) -> list[float]:
+    """GFLOP/s of the layers of a form in one runtime."""
+    return [2 * row["macs"] / row[key] / 1e6 for row in speed["layers"] if row["form"] == form]
+
+
+edu.show(
+    figure,
+    alt="Roofline of one core. "
+    + "; ".join(
+        f"{form} layers reach {min(reached(form, 'onnxruntime_ms')):.0f} to "
+        f"{max(reached(form, 'onnxruntime_ms')):.0f} GFLOP/s in ONNX Runtime and "
+        f"{min(reached(form, 'eager_ms')):.0f} to {max(reached(form, 'eager_ms')):.0f} in PyTorch"
+        for form in MARKS
+    ),
+)
+
+# %% [markdown]
+# **See:** the triangles stand far to the left and low. Their roof is the slope, not the ceiling. The squares, the
+# pointwise layers, stand to the right, and the circles further still. So the pair loses its gain in the depthwise
+# half. Now compare the filled marks with the hollow ones of the same shape. The lower the hollow ones, the more of
+# the loss is the program's, not the machine's.
+#
+# A triangle above the slope is no mistake. The slope is the speed of the main memory; a small map stays in the
+# cache, which is faster.
+#
+# Try one layer yourself. The times are of the machine you are at.
+
+# %% tags=["nbval-ignore-output"]
+pair = separable.separable_from(nn.Conv2d(256, 256, 3, padding=1))
+layer = nn.Conv2d(256, 256, 3, padding=1)
+maps = torch.rand(1, 256, 14, 14)
+compared = edu.compare_latency(
+    edu.pytorch_runner(layer, maps, name="standard"), edu.pytorch_runner(pair, maps, name="separable"),
+    blocks=30, block_ms=2,
+)  # fmt: skip
+promised = edu.count_cost(layer, maps.shape).macs / edu.count_cost(pair, maps.shape).macs
+assert compared.ratio > 1
+print(f"promised {promised:.1f} times, measured {compared.ratio:.1f}")
+compared
+
+# %% [markdown]
+# ## A trained convolution, taken apart
+#
+# Must one train a separable network from nothing? A trained kernel for one input channel is a table: D rows, one an
+# output channel, of k x k numbers. A separable pair can hold such a table if it has **rank one**: all rows the
+# same pattern, times a number. The best table of rank one is known since 1936 (Eckart and Young): the first part of
+# the singular value decomposition.
+#
+#     W_c = s_1 u_1 v_1^T + s_2 u_2 v_2^T + ...      keep the first R parts
+#
+# How near does it come, on a layer of the road network that really works?
+
+# %%
+heavy = edu.load_weights(RoadNet(["segmentation"]), "road_segmentation").eval()
+conv = heavy.encoder.stages[1][1].conv1[0]
+print("a layer of", tuple(conv.weight.shape))
+for rank in (1, 2, 3, 5, 9):
+    pair = separable.separable_from(conv, rank=rank)
+    error = separable.relative_error(conv, pair)
+    share = edu.count_cost(pair, (1, 128, 16, 32)).macs / edu.count_cost(conv, (1, 128, 16, 32)).macs
+    print(f"rank {rank}: error {error:.2f}, {100 * share:.0f} % of the MACs")
+
+# %% [markdown]
+# With rank 9, a full kernel's, nothing is lost and nothing gained. At rank one about half of the layer is gone. That
+# is too much to use as it is, layer upon layer, and much better than nothing as a place to start.
+
+# %%
+start_guess = edu.predict(
+    "07.start",
+    "All 3x3 convolutions of the road network are replaced by their nearest pairs of rank one, and nothing is trained. "
+    "What share of the pixels does it still read as the whole network does?",
+    options=["over 90 %", "50 to 90 %", "under 50 %"],
+)
+start_guess
+
+# %% tags=["nbval-ignore-output"]
+from edu_lib import roads
+
+scenes = [roads.scene(9_000_000 + seed, 128, 256) for seed in range(4)]
+images = torch.stack([torch.from_numpy(scene.image).permute(2, 0, 1) for scene in scenes]).float() / 255
+apart = separable.separate(heavy)
+with torch.no_grad():
+    labels = heavy(images)["segmentation"].argmax(1)
+    same = 100 * (apart(images)["segmentation"].argmax(1) == labels).float().mean().item()
+assert same < 99
+print(f"{same:.0f} % of the pixels are read alike")
+
+# %%
+start_guess.reveal(
+    "over 90 %" if same > 90 else "50 to 90 %" if same >= 50 else "under 50 %",
+    "Each layer is half right, and the errors pile up from layer to layer.",
+)
+
+# %% [markdown]
+# ## A network that reads roads, measured
+#
+# So train it again. The study `studies/separable_road.py` takes the heavy network apart (its first layer becomes a
+# pair of rank 8) and trains what is left on the labels and on the heavy network's own answers, which is
+# chapter 11's subject.
+
+# %%
+print(f"MACs           {road['mac_gain']:.2f} times fewer")
+print(f"milliseconds   {road['p50_gain']:.2f} times fewer (p50, ONNX Runtime, one thread)")
+print(f"               {road['heavy_p50_ms']:.1f} ms before, {road['separable_p50_ms']:.1f} ms after")
+print(f"mean IoU       {road['miou_change_points']:+.2f} points, {road['seeds']} seeds")
+
+# %% [markdown]
+# From {{results.separable_road.heavy_p50_ms:.0f}} ms, more than the frame's 33, to
+# {{results.separable_road.separable_p50_ms:.0f}}. The price is
+# {{results.separable_road.miou_change_points:+.1f}} points of mean IoU, from
+# {{results.separable_road.heavy_miou:.1f}} %.
+#
+# ## Where it does not help
+#
+# - **A runtime without a good depthwise kernel.** Then the saved multiplications stay on paper. Measure in the
+#   runtime that you ship.
+# - **Few channels.** With 8 of them and k = 3, `1/8 + 1/9` of the work is left: a quarter, not a ninth.
+# - **Large maps, early layers.** They are many bytes and little arithmetic. MobileNet leaves its first layer whole.
+# - **A GPU at batch 1.** Two launches in place of one, and neither fills the machine (chapter 05).
+# - **A network that is small already.** What a standard kernel can say and a pair cannot is then missed most.
+
+# %%
+print(f"8 channels:   {100 * (1 / 8 + 1 / 9):.0f} % of the MACs are left")
+print(f"512 channels: {100 * (1 / 512 + 1 / 9):.0f} %")
+
+# %% [markdown]
+# ## Claims
+
+# %%
+edu.claims_table([
+    edu.claim(
+        "Howard et al. 2017, section 3.1", "3x3 depthwise separable: 8 to 9 times less computation (256 channels)",
+        8, 1 / (1 / 256 + 1 / 9), "higher", tolerance=0, unit="times",
+    ),
+    edu.claim(
+        "this kit", "4.5 times less p50 for a road network of separable convolutions",
+        4.5, road["p50_gain"], "higher", tolerance=0, partly_tolerance=1, unit="times",
+    ),
+    edu.claim(
+        "this kit", "for 7 to 9 times fewer MACs",
+        7, road["mac_gain"], "higher", tolerance=0, unit="times",
+    ),
+    edu.claim(
+        "this kit", "at 1 point of mean IoU or less",
+        -1.0, road["miou_change_points"], "higher", tolerance=0, partly_tolerance=1, unit="points",
+    ),
+])  # fmt: skip
+
+# %% [markdown]
+# ## The ledger
+
+# %% tags=["nbval-ignore-output"]
+edu.ledger(upto="07")
+
+# %% [markdown]
+# ## Key points
+#
+# - A separable convolution looks first and mixes then. It does `1/D + 1/k^2` of the multiplications.
+# - The depthwise half moves many bytes for little arithmetic. Memory, not arithmetic, holds it back.
+# - Eager PyTorch shows less of the gain than ONNX Runtime. The gain that counts is that of the runtime you ship.
+# - SVD gives the nearest pair to a trained convolution. It is a start, not an end: train again.
+#
+# **Terms.**
+#
+# - *Depthwise*: one kernel a channel, no mixing. *Pointwise*: 1x1, mixing alone. *Separable*: one, then the other.
+# - *Groups*: parts of the channels that do not see each other. *Channel shuffle*: dealing them out anew.
+# - *Inverted residual*: wide in the middle, narrow where the skip connection joins.
+# - *Squeeze and excitation*: a factor for each channel, decided by the means of all.
+# - *Arithmetic intensity*: operations for each byte moved. *Rank*: how many patterns a table is made of.
+#
+# **References.**
+#
+# - L. Sifre, "Rigid-motion scattering for image classification", PhD thesis, 2014, section 6.2.
+# - M. Jaderberg, A. Vedaldi, A. Zisserman, "Speeding up convolutional neural networks with low rank expansions",
+#   BMVC 2014.
+# - A. Howard et al., "MobileNets", arXiv:1704.04861, 2017.
+# - X. Zhang et al., "ShuffleNet", CVPR 2018.
+# - M. Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
+# - J. Guo et al., "Network decoupling: from regular to depthwise separable convolutions", BMVC 2018.
+# - A. Howard et al., "Searching for MobileNetV3", ICCV 2019.
+# - S. Williams, A. Waterman, D. Patterson, "Roofline", Communications of the ACM, 2009.
+#
+# **Next.** [08 Pruning](08_pruning.ipynb): a network as it stands, and what in it can go.
