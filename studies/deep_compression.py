@@ -1,6 +1,6 @@
 """Deep Compression, step by step: what each step promises, and what the file weighs.
 
-    python3 -m studies.deep_compression [--seeds N]
+    python3 -m studies.deep_compression
 
 After Han, Mao, Dally 2016 on LeNet-300-100 and LeNet-5-Caffe: train, prune each layer to the share
 of the paper's tables 2 and 3, share weights among 2^bits values and train those, code. After each
@@ -45,6 +45,7 @@ class Plan(NamedTuple):
     train: Mapping[str, float]
     recover: Mapping[str, float]
     tune: Mapping[str, float]
+    seeds: int
 
 
 PLANS = {
@@ -55,6 +56,7 @@ PLANS = {
         {"num_epochs": 10, "batch_size": 256, "lr": 4e-3, "weight_decay": 1e-4},
         {"num_epochs": 6, "batch_size": 256, "lr": 2e-3, "weight_decay": 3e-5},
         {"num_epochs": 2, "batch_size": 256, "lr": 5e-4, "weight_decay": 0.0},
+        seeds=3,
     ),
     "lenet_caffe": Plan(
         LeNet5Caffe,
@@ -63,6 +65,7 @@ PLANS = {
         {"num_epochs": 5, "batch_size": 256, "lr": 3e-3, "weight_decay": 1e-4},
         {"num_epochs": 1, "batch_size": 256, "lr": 2e-3, "weight_decay": 3e-5},
         {"num_epochs": 1, "batch_size": 256, "lr": 3e-4, "weight_decay": 0.0},
+        seeds=1,
     ),
 }
 
@@ -87,18 +90,22 @@ def run(plan: Plan, data: Dataset, seed: int) -> list[dict]:
     untrained = edu.evaluate(plain_weights(shared), data.test.X, data.test.y).error
     fit(shared, **plan.tune)
     model = plain_weights(shared)
-    rows.append(weigh("share", model, shared_bytes(model, plan.bits), data, "deflate"))
-    rows[-1]["error_before_training_centroids"] = untrained
-    rows.append(weigh("huffman", model, huffman_bytes(model), data, "huffman"))
-    rows.append(weigh("context", model, context_bytes(model), data, "context"))
+    for step, method, promised in (
+        ("share", "deflate", shared_bytes(model, plan.bits)),
+        ("huffman", "huffman", huffman_bytes(model)),
+        ("context", "context", context_bytes(model)),
+    ):
+        codes = {f"{n}.weight": container.Codebook.of(w) for n, w in weights_of(model).items()}
+        rows.append(weigh(step, model, promised, data, method=method, tensors=codes))
+    rows[2]["error_before_training_centroids"] = untrained
     return rows
 
 
 def weigh(
-    step: str, model: nn.Module, promised: float, data: Dataset, method: str | None = None
+    step: str, model: nn.Module, promised: float, data: Dataset, **how_to_store: object
 ) -> dict:
     """One row of a step. Raises AssertionError if the file answers otherwise than the network."""
-    content = container.dumps(model, method=method)
+    content = container.dumps(model, **how_to_store)
     again = container.loads(content)
     with torch.no_grad():
         own, read = (answers(network, data.test.X) for network in (model.eval(), again))
@@ -192,10 +199,10 @@ def summary(plan: Plan, runs: list[list[dict]]) -> dict:
     }
 
 
-def runs_of(name: str, data: Dataset, seeds: int) -> list[list[dict]]:
+def runs_of(name: str, data: Dataset) -> list[list[dict]]:
     """All seeds of a network; those in the cache are not run again."""
     runs = []
-    for seed in range(seeds):
+    for seed in range(PLANS[name].seeds):
         path = DATA_FOLDER / "cache" / NAME / f"{name}_seed{seed}.json"
         if not path.exists():
             write_json(path, {"rows": run(PLANS[name], data, seed)})
@@ -206,12 +213,10 @@ def runs_of(name: str, data: Dataset, seeds: int) -> list[list[dict]]:
 
 def main() -> None:
     """All seeds of both networks, then the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    seeds = parser.parse_args().seeds
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
     data = edu.mnist()
-    figures = {name: summary(plan, runs_of(name, data, seeds)) for name, plan in PLANS.items()}
+    figures = {name: summary(plan, runs_of(name, data)) for name, plan in PLANS.items()}
     edu.save_result(NAME, figures, COMMAND)
 
 
