@@ -1,0 +1,210 @@
+"""Quality against bits: from 8 to 1, rounded after training or trained to be rounded.
+
+    python3 -m studies.bits [clothes | roads] [--seeds N]
+
+Clothes: the small AlexNet of chapter 03 on Fashion-MNIST. Rounded after training with 8 to 2 bits a
+weight, one scale a layer or one a channel, activations of 8 bits. Then trained one epoch more with
+rounding in the forward pass: 4, 3 and 2 bits by LSQ, ternary, and binary weights.
+Roads: the heavy segmentation network, weights alone, a scale a channel or a block of 32; then 4
+bits and ternary after one epoch more on 2,000 scenes, half labels, half its own soft targets.
+Nothing was chosen on the test sets; each is read once a row and seed. Writes data/results/bits.json
+row by row: what is there is kept, so a study goes on. A quarter of an hour for each, one core.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from statistics import mean
+
+import torch
+from torch import nn
+
+import edu_lib as edu
+from edu_lib.data import RoadSplit, road_scenes
+from edu_lib.models.road_tasks import evaluate_road
+from edu_lib.techniques.quantization import (
+    binarize,
+    finish_training,
+    prepare_training,
+    quantize_static,
+    quantize_weights,
+    ternarize,
+)
+from studies.alexnet_weights import PARTS
+from studies.channel_pruning import augment, recovery_loss, teacher_logits
+from studies.channel_pruning_choice import heavy
+
+COMMAND = "python3 -m studies.bits"
+NAME = "bits"
+CALIBRATION = 64
+CLOTHES_RECIPE = {"num_epochs": 1, "batch_size": 128, "lr": 1e-3, "weight_decay": 0.0}
+ROAD_SCENES = 2000
+ROAD_RECIPE = {"num_epochs": 1, "batch_size": 16, "lr": 5e-4, "weight_decay": 0.0}
+TRAINED = {
+    "lsq_4": partial(prepare_training, weight_bits=4),
+    "lsq_3": partial(prepare_training, weight_bits=3),
+    "lsq_2": partial(prepare_training, weight_bits=2),
+}
+BITS = {"lsq_4": 4, "lsq_3": 3, "lsq_2": 2, "ternary": 2, "binary": 1}
+
+Row = dict[str, object]
+
+
+def row(network: str, method: str, bits: int, scales: str) -> Row:
+    """What names a row of the result file."""
+    return {"network": network, "method": method, "bits": bits, "scales": scales}
+
+
+# Clothes
+
+
+@cache
+def clothes() -> nn.Module:
+    return edu.load_weights(edu.models.SmallAlexNet(**PARTS), "small_alexnet").eval()
+
+
+def accuracy(model: nn.Module) -> float:
+    """Percent of the test images."""
+    test = edu.fashion_mnist().test
+    return edu.evaluate(model, test.X, test.y).accuracy
+
+
+def rounded_clothes(bits: int, per_channel: bool) -> float:
+    calibration = edu.fashion_mnist().fit.X[:CALIBRATION]
+    return accuracy(
+        quantize_static(clothes(), calibration, weight_bits=bits, per_channel=per_channel)
+    )
+
+
+def trained_clothes(method: str, seed: int) -> float:
+    """One epoch more, in which weights are rounded in every forward pass."""
+    split = edu.fashion_mnist().fit
+    if method in TRAINED:
+        model = TRAINED[method](clothes(), split.X[:CALIBRATION])
+    else:
+        model = {"ternary": ternarize, "binary": binarize}[method](clothes())
+    edu.fit(model, split.X, split.y, seed=seed, device="cpu", progress=False, **CLOTHES_RECIPE)
+    return accuracy(finish_training(model) if method in TRAINED else model)
+
+
+def clothes_rows(seeds: int) -> Iterator[tuple[Row, Callable[[int], float], int]]:
+    """(row, function from a seed to percent, seeds)."""
+    for scales in ("channel", "layer"):
+        for bits in (8, 6, 5, 4, 3, 2):
+            yield (
+                row("small_alexnet", "rounded", bits, scales),
+                lambda seed, bits=bits, scales=scales: rounded_clothes(bits, scales == "channel"),
+                1,
+            )
+    for method, bits in BITS.items():
+        yield (
+            row("small_alexnet", method, bits, "channel"),
+            partial(trained_clothes, method),
+            seeds,
+        )
+
+
+# Roads
+
+
+def miou(model: nn.Module) -> float:
+    """Mean IoU in percent on the test scenes."""
+    scenes = road_scenes("test")
+    return evaluate_road(model, scenes.X, scenes.y).miou
+
+
+def rounded_road(bits: int, block_size: int | None) -> float:
+    return miou(quantize_weights(heavy(), bits, block_size=block_size))
+
+
+def trained_road(method: str, seed: int) -> float:
+    """One short epoch more on the first of the training scenes."""
+    scenes = road_scenes("train")
+    logits = teacher_logits(scenes)[:ROAD_SCENES]
+    scenes = scenes.subset(torch.arange(ROAD_SCENES))
+    if method == "ternary":
+        model = ternarize(heavy())
+        train_road(model, scenes, logits, seed)
+        return miou(model)
+    calibration = scenes.X[:CALIBRATION].float() / 255
+    model = prepare_training(heavy(), calibration, weight_bits=4)
+    train_road(model, scenes, logits, seed)
+    return miou(finish_training(model))
+
+
+def train_road(model: nn.Module, scenes: RoadSplit, logits: torch.Tensor, seed: int) -> None:
+    y = {
+        "segmentation": scenes.y["segmentation"],
+        "steering": scenes.y["steering"],
+        "teacher": logits,
+    }
+    edu.fit(
+        model,
+        scenes.X,
+        y,
+        loss=recovery_loss,
+        transform=augment,
+        precision=torch.bfloat16,
+        channels_last=True,
+        seed=seed,
+        device="cpu",
+        progress=False,
+        **ROAD_RECIPE,
+    )
+
+
+def road_rows(seeds: int) -> Iterator[tuple[Row, Callable[[int], float], int]]:
+    """(row, function from a seed to percent, seeds)."""
+    for bits, block in ((8, None), (4, None), (4, 32), (3, 32)):
+        scales = "channel" if block is None else "block"
+        yield (
+            row("road_segmentation", "rounded", bits, scales),
+            lambda seed, bits=bits, block=block: rounded_road(bits, block),
+            1,
+        )
+    yield row("road_segmentation", "ternary", 2, "channel"), partial(trained_road, "ternary"), seeds
+    yield row("road_segmentation", "lsq_4", 4, "channel"), partial(trained_road, "lsq_4"), seeds
+
+
+# Result file
+
+
+def stored() -> list[Row]:
+    """The rows that the result file has already."""
+    try:
+        return edu.load_result(NAME)["rows"]
+    except FileNotFoundError:
+        return []
+
+
+def save(found: Row, base: float) -> None:
+    """Adds a row, or puts it in the place of the one with fewer seeds."""
+    found["quality"] = mean(found["qualities"])
+    found["change_points"] = found["quality"] - base
+    found["seeds"] = len(found["qualities"])
+    names = ("network", "method", "bits", "scales")
+    others = [each for each in stored() if any(each[name] != found[name] for name in names)]
+    edu.save_result(NAME, {"rows": [*others, found]}, COMMAND)
+    print(found, flush=True)
+
+
+def main() -> None:
+    """The rows that the result file lacks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = {"clothes": clothes_rows, "roads": road_rows}
+    parser.add_argument("parts", nargs="*", default=list(parts), help=", ".join(parts))
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for part in arguments.parts:
+        base = accuracy(clothes()) if part == "clothes" else miou(heavy())
+        for named, quality_of, seeds in parts[part](arguments.seeds):
+            known = next((each for each in stored() if named.items() <= each.items()), None)
+            qualities = list(known["qualities"]) if known else []
+            for seed in range(len(qualities), seeds):
+                qualities.append(quality_of(seed))
+                save(named | {"qualities": qualities}, base)
+
+
+if __name__ == "__main__":
+    main()
