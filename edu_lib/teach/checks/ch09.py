@@ -72,9 +72,8 @@ def fold(student_fold):
             yield False, "return two tensors, the new weight and the new bias."
             return
         new_weight, new_bias = answer
-        fault = tensor_fault(
-            new_weight, weight * (gamma / (variance + eps).sqrt())[:, None, None, None]
-        )
+        gain = gamma / (variance + eps).sqrt()
+        fault = tensor_fault(new_weight, weight * gain[:, None, None, None])
         if fault:
             yield False, f"the weight: {fault}; each output channel is multiplied by its gain."
             continue
