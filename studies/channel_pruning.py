@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
-from edu_lib.measure.comparison import Comparison
+from edu_lib.measure.comparison import LatencyComparison
 from edu_lib.measure.results import write_json
 from edu_lib.measure.runner import Runner
 from edu_lib.models.road_tasks import (
@@ -194,7 +194,7 @@ def stored_times() -> dict:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def compare_quietly(reference: Runner, candidate: Runner) -> Comparison:
+def compare_quietly(reference: Runner, candidate: Runner) -> LatencyComparison:
     """`compare_latency`, again if the machine was not quiet. Raises RuntimeError if it never is."""
     for _ in range(ATTEMPTS):
         comparison = edu.compare_latency(reference, candidate)
