@@ -590,7 +590,7 @@ edu.show(
 # better. LeNet-5-Caffe: {{results.deep_compression.lenet_caffe.steps.4.bytes:,.0f}} bytes at
 # {{results.deep_compression.lenet_caffe.steps.4.error:.2f}} %.
 #
-# From the second step on promise and file agree to a few percent. The header costs a handful of bytes, tables some
+# With the last two codes promise and file agree within a few percent. The header costs a handful of bytes, tables some
 # hundred, and the coder gains a little on biases and codebooks, whose exponents are alike.
 #
 # Where do the bytes go? `inspect` reads a file without building the network.
