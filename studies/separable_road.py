@@ -40,7 +40,7 @@ COMMAND = "python3 -m studies.separable_road"
 NAME = "separable_road"
 CACHE = DATA_FOLDER / "cache" / NAME
 STEM_RANK = 8
-RECIPE = {"num_epochs": 5, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
+RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 
 
 def separable() -> nn.Module:

@@ -148,7 +148,7 @@ def draw_share(channels: int, kernel: int):
         axes.annotate(f"{100 * macs / full:.1f} %", (100 * macs / full, place), (4, 0),
                       textcoords="offset points", va="center")  # fmt: skip
     axes.set_yticks(range(len(costs)), list(costs))
-    axes.set(xlim=(0, 118), xlabel="multiplications, % of the standard convolution")
+    axes.set(xlim=(0, 118), xlabel="multiplications, % of the standard one", ylabel="convolution")
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     return figure, f"{channels} channels, kernel {kernel}: separable is {full / costs['separable']:.1f} times less."
@@ -221,7 +221,7 @@ for place, name in enumerate(names):
         axes.annotate(f"{gain:.1f}", (gain, place + 0.27 * (shift - 1)), (3, 0), va="center",
                       textcoords="offset points", fontsize=9)  # fmt: skip
 axes.set_yticks(range(len(names)), names)
-axes.set(xlabel="times less than the standard network", ylim=(len(names) - 0.5, -0.5))
+axes.set(xlabel="times less than the standard network", ylabel="network", ylim=(len(names) - 0.5, -0.5))
 axes.grid(visible=False, axis="y")
 axes.legend(loc="lower right", fontsize=9)
 described = "; ".join(

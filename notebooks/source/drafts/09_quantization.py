@@ -288,7 +288,7 @@ for place, (key, name) in enumerate(SHOWN.items()):
     )  # fmt: skip
 axes.axvline(1, color=edu.plots.BUDGET, ls="--")
 axes.set_yticks(range(len(SHOWN)), list(SHOWN.values()))
-axes.set(xlabel="times faster than the fastest float32 form", ylim=(len(SHOWN) - 0.4, -0.6))
+axes.set(xlabel="times faster than the fastest float32 form", ylabel="network", ylim=(len(SHOWN) - 0.4, -0.6))
 axes.set_xlim(0, 1.8 * max(int8[key]["p50_gain"] for key in SHOWN))
 axes.grid(visible=False, axis="y")
 edu.show(
@@ -457,7 +457,7 @@ for place, row in enumerate(single):
     axes.annotate(f"{row['gain']:.1f} times", (row["int4_ms"], place + 0.2), (4, 0), va="center",
                   textcoords="offset points")  # fmt: skip
 axes.set_yticks(range(len(single)), [row["layer"] for row in single])
-axes.set(xlabel="milliseconds at batch 1", ylim=(len(single) - 0.4, -0.6))
+axes.set(xlabel="milliseconds at batch 1", ylabel="layer", ylim=(len(single) - 0.4, -0.6))
 axes.annotate("float32", (0.98, 0.2), xycoords="axes fraction", ha="right", color=edu.plots.FP32, fontweight="bold")
 axes.annotate("int4", (0.98, 0.06), xycoords="axes fraction", ha="right", color=edu.plots.COMPRESSED, fontweight="bold")
 axes.grid(visible=False, axis="y")
