@@ -543,7 +543,8 @@ assert weighed["context"]["bytes"] < weighed["huffman"]["bytes"]
 # ## Measure it: promised and weighed
 #
 # Every step of yours, and the same steps in the study `studies/deep_compression.py`, with the paper's rows beside
-# them: {{results.deep_compression.lenet_300_100.seeds}} seeds, errors on the test images.
+# them. There the errors are those on the test images: means of {{results.deep_compression.lenet_300_100.seeds}} seeds
+# for LeNet-300-100, and {{results.deep_compression.lenet_caffe.seeds}} seed for LeNet-5-Caffe.
 
 # %% tags=["nbval-ignore-output"]
 first = weighed["whole"]["promised"]
@@ -583,13 +584,15 @@ edu.show(
 )
 
 # %% [markdown]
-# **See:** sharing brings most, coding the rest. With Huffman's code LeNet-300-100 weighs
+# **See:** pruning brings most, sharing comes next, and coding takes off the last quarter at no error at all.
+#
+# With Huffman's code LeNet-300-100 weighs
 # {{results.deep_compression.lenet_300_100.steps.3.bytes:,.0f}} bytes, and the paper says
 # {{published.deep_compression.han_2016.lenet_300_100.kb}} KB at
 # {{published.deep_compression.han_2016.lenet_300_100.error}} %. With contexts it is
 # {{results.deep_compression.lenet_300_100.steps.4.bytes:,.0f}} bytes at
 # {{results.deep_compression.lenet_300_100.steps.4.error:.2f}} %: nothing was retrained, the same numbers are told
-# better. LeNet-5-Caffe: {{results.deep_compression.lenet_caffe.steps.4.bytes:,.0f}} bytes at
+# better. LeNet-5-Caffe, one seed: {{results.deep_compression.lenet_caffe.steps.4.bytes:,.0f}} bytes at
 # {{results.deep_compression.lenet_caffe.steps.4.error:.2f}} %.
 #
 # With the last two codes promise and file agree within a few percent. The header costs a handful of bytes, tables some
@@ -928,7 +931,7 @@ edu.ledger(upto="10")
 # %% [markdown]
 # ## Key points
 #
-# - Prune, share, code: each step makes the next one cheaper. Sharing saves most bits, coding is free of loss.
+# - Prune, share, code: each step makes the next one cheaper. Pruning saves most, coding costs no error at all.
 # - Promised bits are not bytes. Weigh one file, decode it in another process, compare all answers.
 # - The gradient of a shared value is the sum of the gradients of its weights.
 # - Huffman spends whole bits. A range coder spends `-log2 p`, learns p on the way, and asks the neighbours.
