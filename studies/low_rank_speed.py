@@ -4,9 +4,8 @@
 
 The first linear layer, 9216 -> 4096, whole and factored at ranks 64 to 2048, alone, at batch 1 and
 64; a small layer that lies in the cache whole; then the network with its three linear layers
-factored. ONNX Runtime, one thread, blocks
-of A, B, A, B. The weights are random: how long a product takes does not depend on them. About three
-minutes, with nothing else running on the machine.
+factored. ONNX Runtime, one thread, blocks of A, B, A, B. The weights are random: how long a product
+takes does not depend on them. About three minutes, with nothing else running on the machine.
 """
 
 import argparse

@@ -127,6 +127,7 @@ def test_the_ratio_is_that_of_the_papers_example():
     [
         (lambda: kmeans(values(), 4, "middle"), "init is one of linear, density, random"),
         (lambda: kmeans(torch.ones(5), 2), "clusters are from 1 to the 1 different values, got 2"),
+        (lambda: kmeans(torch.tensor([1.0, float("nan"), 2.0]), 2), "some values are not finite"),
         (lambda: share_weights(LeNet5(), 0), "c1 needs at least 1 cluster, got 0"),
         (lambda: share_weights(LeNet5(), {"c9": 4}), "no layer 'c9' to share"),
     ],

@@ -16,13 +16,17 @@ from edu_lib.techniques.quantization.weight_only import unpack_nibbles
 
 MIDDLE = 8  # the kernel's nibbles are unsigned: 8 stands for 0
 BLOCK_SIZES = (16, 32, 64, 128, 256)
+IN_FLOAT32, IN_INT8 = 1, 4  # accuracy levels of the operator
 
 
-def export_int4(model: nn.Module, example_input: Tensor, path: str | Path) -> Path:
+def export_int4(
+    model: nn.Module, example_input: Tensor, path: str | Path, *, int8_activations: bool = False
+) -> Path:
     """Writes a network whose linear layers `quantize_weights` gave 4 bits to one ONNX file.
 
     example_input: any batch; the file takes any N. The argument is not touched. Convolutions of 4
-    bits are written in float32: there is no kernel for them.
+    bits are written in float32: there is no kernel for them. int8_activations: the kernel rounds
+    each block of the input to 8 bits on its way and multiplies integers, faster and less exact.
     Raises ValueError if no linear layer has 4 bits, or naming one that has other bits or blocks.
     Source: the operator MatMulNBits of ONNX Runtime.
     """
@@ -36,7 +40,9 @@ def export_int4(model: nn.Module, example_input: Tensor, path: str | Path) -> Pa
                     f"{name!r} has {layer.bits} bits in blocks of {layer.block_size}: "
                     "quantize_weights with bits=4 and a block_size of 16, 32, 64, 128 or 256"
                 )
-            model.set_submodule(name, _Int4Linear(layer))
+            model.set_submodule(
+                name, _Int4Linear(layer, IN_INT8 if int8_activations else IN_FLOAT32)
+            )
             found = True
         else:
             model.set_submodule(name, _Widened(layer))
@@ -50,8 +56,9 @@ def export_int4(model: nn.Module, example_input: Tensor, path: str | Path) -> Pa
 class _Int4Linear(nn.Module):
     """MatMulNBits with the layer's nibbles, then its bias."""
 
-    def __init__(self, layer: WeightOnlyLayer):
+    def __init__(self, layer: WeightOnlyLayer, accuracy_level: int):
         super().__init__()
+        self.accuracy_level = accuracy_level
         self.outputs, self.inputs = layer.shape
         self.block_size, self.bias = layer.block_size, layer.bias
         blocks = -(-self.inputs // self.block_size)
@@ -70,7 +77,7 @@ class _Int4Linear(nn.Module):
                 "N": self.outputs,
                 "bits": 4,
                 "block_size": self.block_size,
-                "accuracy_level": 1,  # multiply in float32
+                "accuracy_level": self.accuracy_level,
             },
             dtype=torch.float32,
             shape=(*X.shape[:-1], self.outputs),

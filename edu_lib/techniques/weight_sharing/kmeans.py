@@ -13,11 +13,14 @@ def first_centroids(
 
     values: float [n]. init: "linear" spaces them evenly from the smallest to the largest value,
     "density" takes values with equally many between them, "random" draws values with `seed`.
-    Raises ValueError for another init, or fewer different values than clusters.
+    Raises ValueError for another init, fewer different values than clusters, or values that are
+    not finite.
     Source: Deep Compression, section 3.2.
     """
     if init not in INITS:
         raise ValueError(f"init is one of {', '.join(INITS)}, got {init!r}")
+    if not values.isfinite().all():
+        raise ValueError("some values are not finite: k-means has no mean for them")
     distinct = values.unique()
     if not 1 <= num_clusters <= len(distinct):
         raise ValueError(
