@@ -3,9 +3,10 @@
     python3 -m studies.low_bit_speed
 
 AlexNet's three linear layers at batch 1 and 16, float32 and with 4-bit weights in blocks of 32
-that are multiplied in float32 or with 8-bit activations, in ONNX Runtime. A binary product of 4,096 x 4,096 signs by XOR and bit counts in NumPy against
-PyTorch's float product. Two networks in float32, simulated int8 in PyTorch, and real int8 in ONNX
-Runtime. One thread; three minutes on an idle machine. Writes data/results/low_bit_speed.json.
+that are multiplied in float32 or with 8-bit activations, in ONNX Runtime. A binary product of
+4,096 x 4,096 signs by XOR and bit counts in NumPy against PyTorch's float product. Two networks in
+float32, simulated int8 in PyTorch, and real int8 in ONNX Runtime. One thread; a minute on an idle
+machine. Writes data/results/low_bit_speed.json.
 """
 
 import argparse

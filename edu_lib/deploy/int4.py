@@ -31,6 +31,7 @@ def export_int4(
     Source: the operator MatMulNBits of ONNX Runtime.
     """
     model, found = copy.deepcopy(model), False
+    accuracy_level = IN_INT8 if int8_activations else IN_FLOAT32
     for name, layer in list(model.named_modules()):
         if not isinstance(layer, WeightOnlyLayer):
             continue
