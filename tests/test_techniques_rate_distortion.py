@@ -22,7 +22,8 @@ def test_training_returns_outputs_and_bits_and_evaluation_outputs(model):
     X = torch.rand(4, 1, 28, 28)
     coded = RateDistortion(model)
     rated = coded.train()(X)
-    assert isinstance(rated, Rated) and rated.outputs.shape == (4, 10)
+    assert isinstance(rated, Rated)
+    assert rated.outputs.shape == (4, 10)
     torch.testing.assert_close(coded.eval()(X), rated.outputs)
 
 

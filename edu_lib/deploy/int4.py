@@ -41,9 +41,7 @@ def export_int4(
                     f"{name!r} has {layer.bits} bits in blocks of {layer.block_size}: "
                     "quantize_weights with bits=4 and a block_size of 16, 32, 64, 128 or 256"
                 )
-            model.set_submodule(
-                name, _Int4Linear(layer, IN_INT8 if int8_activations else IN_FLOAT32)
-            )
+            model.set_submodule(name, _Int4Linear(layer, accuracy_level))
             found = True
         else:
             model.set_submodule(name, _Widened(layer))
