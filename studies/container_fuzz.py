@@ -2,7 +2,7 @@
 
     python3 -m studies.container_fuzz
 
-Files of three small networks are cut, flipped, spliced and lengthened. In one of 128 the checksum
+Files of four small networks are cut, flipped, spliced and lengthened. In one of 8 the checksum
 is made anew, as someone who means harm would: then the content itself must be refused, or be some
 network. Counted: crashes (anything raised but a ValueError), hangs (more than 10 seconds of
 processor time), and wrong models (a file that loads as another network although its checksum was
@@ -23,15 +23,16 @@ from edu_lib.deploy import container
 from edu_lib.deploy.container.frame import HEADER_BYTES, MAGIC, checksum
 from edu_lib.measure.results import RESULTS_FOLDER, save_result
 from edu_lib.models import LeNet5Caffe, SmallAlexNet
+from edu_lib.techniques.low_rank import factor
 from edu_lib.techniques.pruning import prune_channels
 
 NAME = "container_fuzz"
 HANG_SECONDS = 10.0
-SHARE_REMADE = 1 / 128
+SHARE_REMADE = 1 / 8
 
 
 def seed_files() -> list[bytes]:
-    """Three files: levels by contexts, Huffman's code, and a codebook with a deflated tail."""
+    """Four files: levels by contexts, Huffman's code, a deflated tail, and factored layers."""
     torch.manual_seed(0)
     X = torch.zeros(1, 1, 28, 28)
     small = prune_channels(LeNet5Caffe().eval(), X, ratio=0.95)
@@ -49,6 +50,7 @@ def seed_files() -> list[bytes]:
         container.dumps(small, tensors=levels),
         container.dumps(other, arguments=arguments, tensors=coarse, method="huffman"),
         container.dumps(other, arguments=arguments, tensors=coarse, method="deflate"),
+        container.dumps(factor(other, 2), arguments=arguments),
     ]
 
 
