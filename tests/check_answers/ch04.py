@@ -1,13 +1,11 @@
-"""Checks of chapter 04 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 04, with what the hint must say."""
 
 import math
-import re
 
-import pytest
 import torch
 
 from edu_lib.measure.learning_curve import images_needed
-from edu_lib.teach.checks import ch04, grade
+from edu_lib.teach.checks import ch04
 
 assert ch04  # importing it registers the exercises
 
@@ -57,18 +55,3 @@ WRONG = [
     ("ch04.budget", lambda *given: budget(*given) + 1, "40 images"),
     ("ch04.budget", rounded_up, "42 whole"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answers_pass(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 4
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answers_get_a_hint(key, answer, hint):
-    report = grade(key, answer)
-    assert report.passed < report.total
-    assert report.hint
-    assert re.search(hint, report.hint), report.hint

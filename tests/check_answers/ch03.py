@@ -1,12 +1,9 @@
-"""Checks of chapter 03 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 03, with what the hint must say."""
 
-import re
-
-import pytest
 import torch
 import torch.nn.functional as F
 
-from edu_lib.teach.checks import ch03, grade
+from edu_lib.teach.checks import ch03
 
 assert ch03  # importing it registers the exercises
 
@@ -77,23 +74,3 @@ WRONG = [
         "changes the gradients",
     ),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answer_passes(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 3
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answer_fails_with_a_hint(key, answer, hint):
-    found = grade(key, answer).hint
-    assert re.search(hint, found), found
-    assert "\n" not in found
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), torch.zeros(0), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint

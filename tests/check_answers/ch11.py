@@ -1,12 +1,9 @@
-"""Checks of chapter 11 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 11, with what the hint must say."""
 
-import re
-
-import pytest
 import torch
 import torch.nn.functional as F
 
-from edu_lib.teach.checks import ch11, grade
+from edu_lib.teach.checks import ch11
 
 assert ch11  # importing it registers the exercises
 
@@ -84,23 +81,3 @@ WRONG = [
     ("ch11.attention_map", lambda A: attention(A.mean(dim=1, keepdim=True)), "the squares"),
     ("ch11.attention_map", lambda A: attention(A.clamp_(min=0)), "."),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answer_passes(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 3
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answer_fails_with_a_hint(key, answer, hint):
-    found = grade(key, answer).hint
-    assert re.search(hint, found), found
-    assert "\n" not in found
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), torch.zeros(0), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint

@@ -1,12 +1,10 @@
-"""Checks of chapter 10 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 10, with what the hint must say."""
 
 import math
-import re
 
-import pytest
 import torch
 
-from edu_lib.teach.checks import ch10, grade
+from edu_lib.teach.checks import ch10
 from edu_lib.techniques.entropy_coding import code_lengths as of_the_kit
 
 assert ch10  # importing it registers the exercises
@@ -115,23 +113,3 @@ WRONG = [
     ("ch10.learned", known_before, "nothing is known yet|raised"),
     ("ch10.learned", counted_too_early, "nothing is known yet"),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answer_passes(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 3
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answer_fails_with_a_hint(key, answer, hint):
-    found = grade(key, answer).hint
-    assert re.search(hint, found), found
-    assert "\n" not in found
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), torch.zeros(0), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint

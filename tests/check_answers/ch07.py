@@ -1,12 +1,7 @@
-"""The checks of chapter 07: right answers pass, wrong ones get a hint that names the mistake."""
+"""Right and wrong answers to the exercises of chapter 07, with what the hint must say."""
 
-import re
-
-import pytest
 import torch
 import torch.nn.functional as F
-
-from edu_lib.teach.checks import grade
 
 
 def depthwise_conv(X, weight):
@@ -34,23 +29,3 @@ WRONG = [
     ("ch07.intensity", lambda m, i, o, w: m / (4 * (i + o + w)), "two FLOPs"),
     ("ch07.intensity", lambda m, i, o, w: 2 * m / (i + o + w), "4 bytes"),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answer_passes(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 2
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answer_fails_with_a_hint(key, answer, hint):
-    found = grade(key, answer).hint
-    assert re.search(hint, found), found
-    assert "\n" not in found
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), torch.zeros(0), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint

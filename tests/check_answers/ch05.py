@@ -1,13 +1,9 @@
-"""Checks of chapter 05 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 05, with what the hint must say."""
 
 import math
-import re
 import statistics
 
-import pytest
-import torch
-
-from edu_lib.teach.checks import ch05, grade
+from edu_lib.teach.checks import ch05
 
 assert ch05  # importing it registers the exercises
 
@@ -79,23 +75,3 @@ WRONG = [
     ("ch05.crossover", lambda c, f, g: f / (c - g) if c > g else None, "batch 1"),
     ("ch05.crossover", lambda c, f, g: crossover(c, f, g) or 0, "return None"),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answer_passes(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 3
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answer_fails_with_a_hint(key, answer, hint):
-    found = grade(key, answer).hint
-    assert re.search(hint, found), found
-    assert "\n" not in found
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), torch.zeros(0), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint

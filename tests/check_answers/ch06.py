@@ -1,10 +1,8 @@
-"""Checks of chapter 06 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 06, with what the hint must say."""
 
 import math
 
-import pytest
-
-from edu_lib.teach.checks import ch06, grade
+from edu_lib.teach.checks import ch06
 
 assert ch06  # importing it registers the exercises
 
@@ -32,21 +30,3 @@ WRONG = [
         "never comes",
     ),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answers_pass(key):
-    report = grade(key, RIGHT[key])
-    assert report.passed == report.total >= 3
-    assert not report.hint
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answers_fail_with_a_hint_that_helps(key, answer, hint):
-    assert hint in grade(key, answer).hint
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint

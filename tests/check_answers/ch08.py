@@ -1,12 +1,10 @@
-"""Checks of chapter 08 pass the right answers and fail plausible wrong ones with a hint."""
+"""Right and wrong answers to the exercises of chapter 08, with what the hint must say."""
 
 import math
-import re
 
-import pytest
 import torch
 
-from edu_lib.teach.checks import ch08, grade
+from edu_lib.teach.checks import ch08
 
 assert ch08  # importing it registers the exercises
 
@@ -92,23 +90,3 @@ WRONG = [
     ("ch08.width", lambda c, s, m: min(c, m * math.ceil(c * s / m)), "one multiple"),
     ("ch08.width", lambda c, s, m: max(1, int(c * s)), "next multiple"),
 ]
-
-
-@pytest.mark.parametrize("key", RIGHT)
-def test_right_answer_passes(key):
-    report = grade(key, RIGHT[key])
-    assert report.hint == ""
-    assert report.passed == report.total >= 3
-
-
-@pytest.mark.parametrize(("key", "answer", "hint"), WRONG)
-def test_wrong_answer_fails_with_a_hint(key, answer, hint):
-    found = grade(key, answer).hint
-    assert re.search(hint, found), found
-    assert "\n" not in found
-
-
-@pytest.mark.parametrize("key", RIGHT)
-@pytest.mark.parametrize("returned", [None, "28", {}, (), torch.zeros(0), float("nan")])
-def test_strange_answers_fail_and_never_crash_the_check(key, returned):
-    assert grade(key, lambda *arguments: returned).hint
