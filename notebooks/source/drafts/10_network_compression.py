@@ -428,14 +428,16 @@ edu.show(
     f"{lengths[0]} for gap 0, {max(lengths)} for the rarest.",
 )
 
+# %% [markdown]
+# **See:** gap 31 sticks out. Nearly all of it are fillers. Gap 0 is the most frequent: weights that stay are
+# neighbours. Remember that.
+
 # %% tags=["nbval-ignore-output"]
 size = weighed["huffman"]["bytes"]
 assert 20_000 < size < 60_000
 total.reveal("20,000 to 60,000", f"After prune, share and Huffman's code the file has {size:,} bytes.")
 
 # %% [markdown]
-# **See:** gap 31 sticks out: those are the fillers.
-#
 # ## Beyond Huffman: a fraction of a bit
 #
 # Is this weight zero? The answer is yes for 92 of 100, so it should cost `-log2(0.92)`, an eighth of a bit. Huffman
@@ -542,8 +544,8 @@ assert weighed["context"]["bytes"] < weighed["huffman"]["bytes"]
 # %% [markdown]
 # ## Measure it: promised and weighed
 #
-# Every step of yours, and the same steps in the study `studies/deep_compression.py`, with the paper's rows beside
-# them. There the errors are those on the test images: means of {{results.deep_compression.lenet_300_100.seeds}} seeds
+# Every step of yours, and below it the same steps in the study `studies/deep_compression.py`, with the paper's size
+# as a dotted line. In the study the errors are those on the test images: means of {{results.deep_compression.lenet_300_100.seeds}} seeds
 # for LeNet-300-100, and {{results.deep_compression.lenet_caffe.seeds}} seed for LeNet-5-Caffe.
 
 # %% tags=["nbval-ignore-output"]
@@ -728,7 +730,10 @@ edu.show(
 
 # %% [markdown]
 # **See:** circles are LeNet-5-Caffe, squares LeNet-300-100, diamonds any network at all. Hollow is what three
-# separate steps gave; filled is what one loss gave. A point stands at the mean error of its seeds and at the size of
+# separate steps gave; filled is what one loss gave. Grey is published, in bytes as the papers count them: Han et al.
+# 2016, MIRACLE (Havasi et al. 2019), Oktay et al. 2020.
+#
+# A point stands at the mean error of its seeds and at the size of
 # the largest of their files. Seeds of the first row: {{results.lenet_caffe_file.rows.0.seeds}}. On 10,000 images one
 # standard error at 1 % is 0.1 points, so points that near are equal.
 #
@@ -765,7 +770,8 @@ assert errors[1] < 4
 
 # %% [markdown]
 # That file is large: low rank saves less than pruning does. Its gift is another one. The first linear layer of
-# AlexNet, 9216 to 4096, at rank 256 has 11 times fewer MACs.
+# AlexNet, 9216 to 4096, at rank 256 has 11 times fewer MACs. (Its weights are random here. How long a product takes
+# does not depend on them; how good it is does, so this is no offer for AlexNet yet.)
 
 # %%
 faster = edu.predict(
@@ -819,10 +825,14 @@ faster.reveal(
 # bytes: {{results.low_rank_speed.rows.2.whole_bytes:,}} of them come from memory at
 # {{results.low_rank_speed.rows.2.whole_gb_per_s:.0f}} GB/s. The thin layer has
 # {{results.low_rank_speed.rows.2.thin_bytes:,}}. They fit into the cache and arrive at
-# {{results.low_rank_speed.rows.2.thin_gb_per_s:.0f}} GB/s. Fewer bytes, *and* each byte is quicker. In the whole
-# AlexNet (triangles) the convolutions keep their time, and other layers push the weights out of the cache. At batch
-# 64 weights are used 64 times, and the gain falls toward the promise. A layer that was in the cache before (grey)
-# gains less than promised.
+# {{results.low_rank_speed.rows.2.thin_gb_per_s:.0f}} GB/s. Fewer bytes, *and* each byte is quicker.
+#
+# The whole AlexNet (triangles) has {{results.low_rank_speed.network.0.mac_gain:.2f}} times fewer MACs with three
+# layers of rank {{results.low_rank_speed.network.0.rank}}, and is
+# {{results.low_rank_speed.network.0.p50_gain:.1f}} times faster: the convolutions have the MACs, the linear layers
+# have the bytes. At batch 64 weights are used 64 times, and the gain falls to the promise. A layer that was in the
+# cache before (grey) gains {{results.low_rank_speed.small.p50_gain:.1f}} times of the
+# {{results.low_rank_speed.small.mac_gain:.0f}} promised.
 #
 # Convolutions can be thin as well: `k x 1` then `1 x k` (Jaderberg et al. 2014), `1 x 1` then `k x k` (Denton et al.
 # 2014), `k x k` then `1 x 1` (Zhang et al. 2015). `low_rank.factor(model, ranks, kind)` does all three, and
