@@ -314,6 +314,8 @@ for axes, part in zip(panels, speed["sparse"], strict=True):
     ):
         axes.axhline(part["dense"][key], color=colour, ls="--", label=label)
     axes.set(yscale="log", xlabel="zeros, %", ylabel="milliseconds (log scale)", title=part["layer"])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 panels[0].legend(loc="lower left", fontsize=8)
 edu.show(
     figure,
@@ -326,8 +328,10 @@ edu.show(
 )
 
 # %% [markdown]
-# **See:** where the orange line crosses the dashed ones. The faster the dense kernel, the more zeros it
-# takes. A linear layer at batch 1 waits for its bytes (chapter 05), so that fewer bytes help it sooner.
+# **See:** where the orange line crosses the dashed ones. Against ONNX Runtime's dense kernel that is at
+# {{results.pruning_speed.sparse.0.break_even_onnxruntime:.0f}} % zeros for the 1x1 convolution and at
+# {{results.pruning_speed.sparse.1.break_even_onnxruntime:.0f}} % for the linear layer. With fewer zeros than that, the
+# sparse form is the slower one, although it multiplies less.
 #
 # ### A pattern that hardware can use: 2 of 4
 #
@@ -422,6 +426,8 @@ for axes, threads in zip(panels, sorted({row["threads"] for row in speed["ladder
         axes.plot(batches, gains, "o-", color=colour, label=rung)
     axes.axhline(1, color=edu.plots.GRID)
     axes.set(xscale="log", xlabel="batch (log scale)", title=f"threads: {threads}")
+    axes.set_xticks(batches, [str(batch) for batch in batches])
+    axes.minorticks_off()
     axes.set_ylim(0, None)
 panels[0].set_ylabel("times faster than whole")
 panels[0].legend()
@@ -485,15 +491,15 @@ edu.check("ch08.width", rounded_width)
 #
 # The heavy road network of chapter 12 reads what is where, with
 # {{results.channel_pruning.heavy_miou:.1f}} % mean IoU. The study `studies/channel_pruning.py` removes
-# channels until a fifth of its MACs is left, in multiples of 16, and trains what is left on its labels
-# and on the heavy network's answers (chapter 11). Torch-Pruning gets the same MACs and the same
+# channels, in multiples of 16, until less than a quarter of its MACs is left, and trains what is left on its labels
+# and on the heavy network's answers (chapter 11). Torch-Pruning gets as many MACs and the same
 # training.
 
 # %%
 print(f"MACs           {road['mac_gain']:.2f} times fewer")
 print(f"milliseconds   {road['p50_gain']:.2f} times fewer (p50, ONNX Runtime, one thread)")
 print(f"of the promise {road['conversion_efficiency']:.0f} % became time")
-print(f"mean IoU       {road['miou_change_points']:+.2f} points")
+print(f"mean IoU       {road['miou_change_points']:+.2f} points, seeds: {road['seeds']}")
 theirs = road["torch_pruning"]
 print(f"Torch-Pruning  {theirs['miou_change_points']:+.2f} points at {theirs['mac_gain']:.2f} times")
 
