@@ -33,6 +33,35 @@ REQUIRED = {
         "tasks_from_labels",
         "learned_weights_vs_grid",
     },
+    "separable_road": {"seeds", "p50_gain", "mac_gain", "miou_change_points"},
+    "separable_speed": {"layers", "networks", "peak_gflops", "bandwidth_gb_per_second"},
+    "channel_pruning": {
+        "seeds",
+        "p50_gain",
+        "mac_gain",
+        "conversion_efficiency",
+        "miou_change_points",
+        "torch_pruning",
+    },
+    "pruning_speed": {"staircase", "ladder", "sparse"},
+    "lottery_ticket": {"seeds", "smallest_matching_share", "reinit_gap_points"},
+    "distillation_mnist": {
+        "seeds",
+        "teacher_errors",
+        "student_errors",
+        "distilled_errors",
+        "no_threes_errors",
+        "no_threes_corrected_errors",
+    },
+    "int8": {"lenet5", "small_alexnet", "alexnet", "road_segmentation"},
+    "bits": {"rows"},
+    "low_bit_speed": {"int4", "xnor", "simulation"},
+    "low_rank_speed": {"rows", "small", "network"},
+    "deep_compression": {"lenet_300_100", "lenet_caffe"},
+    "lenet_caffe_file": {"rows"},
+    "lenet_300_100_file": {"rows"},
+    "smallest_mnist_file": {"rows"},
+    "container_fuzz": {"trials", "crashes", "hangs", "wrong_models"},
     "chapter_seconds": {source.stem for source in sources()},
 }
 
@@ -103,6 +132,38 @@ def test_the_road_figures_name_the_quality_of_each_task():
         for row in tasks.values():
             assert len(row["single_seeds"]) == len(row["shared_seeds"]) == study["seeds"]
             assert row["change"] == pytest.approx(row["shared"] - row["single"])
+
+
+def test_pruned_and_separable_roads_say_what_they_gained_and_lost():
+    whole = edu.load_result("road_teachers")["segmentation"]["miou"]
+    pruned = edu.load_result("channel_pruning")
+    efficiency = 100 * pruned["p50_gain"] / pruned["mac_gain"]
+    assert pruned["conversion_efficiency"] == pytest.approx(efficiency)
+    assert pruned["seeds"] == len(pruned["runs"])
+    assert pruned["torch_pruning"]["seeds"] == len(pruned["torch_pruning"]["runs"])
+    for study in (pruned, edu.load_result("separable_road"), pruned["torch_pruning"]):
+        assert study["miou_change_points"] == pytest.approx(study["miou"] - whole)
+        assert study["mac_gain"] > 1
+
+
+def test_int8_names_its_rivals_and_the_fastest_float_form():
+    study = edu.load_result("int8")
+    for name in ("lenet5", "small_alexnet", "alexnet", "road_segmentation"):
+        row = study[name]
+        assert row["p50_gain"] == pytest.approx(row["p50_ms_fp32"] / row["p50_ms"], rel=0.02)
+        assert row["quantize_static"]["p50_gain"] > 0
+        if name != "alexnet":  # its weights are random
+            change = row["quality"] - row["quality_fp32"]
+            assert row["accuracy_change_points"] == pytest.approx(change)
+            assert {"quality", "accuracy_change_points"} <= row["torchao"].keys()
+
+
+def test_no_damaged_container_was_taken_for_a_good_one():
+    fuzz = edu.load_result("container_fuzz")
+    assert fuzz["trials"] >= 100_000
+    assert (fuzz["crashes"], fuzz["hangs"], fuzz["wrong_models"]) == (0, 0, 0)
+    counted = fuzz["refused"] + fuzz["unchanged"] + fuzz["remade_loaded"]
+    assert counted == fuzz["trials"]
 
 
 def test_published_numbers_name_their_source():
