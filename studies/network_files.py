@@ -15,12 +15,14 @@ Two to four minutes a seed on one core; finished seeds are kept in data/cache, s
 """
 
 import argparse
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from statistics import mean
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -69,6 +71,9 @@ ROWS = {
     "caffe_small": Row(
         "lenet_caffe_file", "LeNet-5-Caffe, 6-14-40", partial(small_caffe, 6, 14, 40), 1.2
     ),
+    "caffe_medium": Row(
+        "lenet_caffe_file", "LeNet-5-Caffe, 6-14-40", partial(small_caffe, 6, 14, 40), 0.85
+    ),
     "caffe_large": Row(
         "lenet_caffe_file", "LeNet-5-Caffe, 8-20-64", partial(small_caffe, 8, 20, 64), 0.6
     ),
@@ -91,8 +96,15 @@ def training_set() -> tuple[Tensor, dict[str, Tensor]]:
     padded = F.pad((split.X * 255).round().to(torch.uint8), (1, 1, 1, 1))
     shifted = [padded[:, :, 1 + dy : 29 + dy, 1 + dx : 29 + dx] for dy, dx in SHIFTS]
     X = torch.cat(shifted)
-    with torch.no_grad():
-        logits = torch.cat([teacher(batch.float() / 255) for batch in X.split(1000)])
+    path = CACHE / "teacher.npy"
+    if not path.exists():
+        with torch.no_grad():
+            logits = torch.cat([teacher(batch.float() / 255) for batch in X.split(1000)])
+        CACHE.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"teacher.{os.getpid()}.npy")
+        np.save(temporary, logits.numpy())
+        os.replace(temporary, path)
+    logits = torch.from_numpy(np.load(path))
     return X, {"labels": split.y.repeat(len(SHIFTS)), "teacher": logits}
 
 
