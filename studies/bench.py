@@ -13,11 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import edu_lib as edu
+from edu_lib.deploy import container, export_int8
 from edu_lib.models.roadnet import TASKS, RoadNet
-from studies import cpu_gpu
+from edu_lib.techniques.quantization import quantize_static
+from edu_lib.weights import WEIGHTS_FOLDER
+from studies import cpu_gpu, int8
+from studies.channel_pruning_choice import SHAPE
+from studies.separable_road import separable
 
 COMMAND = "python3 kit.py bench --save"
 ATTEMPTS = 3
@@ -25,16 +30,28 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the ledger: what builds it, and where its quality stands in a result file."""
+    """A network of the ledger: what builds it, and where its quality stands in a result file.
+
+    weights: a safetensors file of the kit, or None if `build` gives a trained network. export:
+    what writes its ONNX file.
+    """
 
     chapter: str
     model: str
-    weights: str
+    weights: str | None
     build: Callable[[], nn.Module]
     input_shape: tuple[int, ...]
     quality_unit: str
     quality: Callable[[], float]
     compressed: bool = False
+    export: Callable[[nn.Module, Tensor, Path], Path] = edu.export_onnx
+
+
+def export_int8_road(model: nn.Module, X: Tensor, path: Path) -> Path:
+    """The network in int8, calibrated as in `studies.int8`."""
+    return export_int8(
+        quantize_static(model, int8.NETWORKS["road_segmentation"].calibration()), X, path
+    )
 
 
 def lenet_1998_accuracy() -> float:
@@ -71,13 +88,44 @@ ENTRIES = [
         quality=lambda: edu.load_result("alexnet_weights")["small_alexnet"]["test_accuracy"],
     ),
     Entry(
-        chapter="12",
+        chapter="07",
         model="Road: segmentation, heavy",
         weights="road_segmentation",
         build=lambda: RoadNet(["segmentation"]),
-        input_shape=(1, 3, 128, 256),
+        input_shape=SHAPE,
         quality_unit="% mean IoU",
         quality=lambda: edu.load_result("road_teachers")["segmentation"]["miou"],
+    ),
+    Entry(
+        chapter="07",
+        model="Road: segmentation, separable",
+        weights="road_separable",
+        build=separable,
+        input_shape=SHAPE,
+        quality_unit="% mean IoU",
+        quality=lambda: edu.load_result("separable_road")["mious"][0],
+        compressed=True,
+    ),
+    Entry(
+        chapter="08",
+        model="Road: segmentation, pruned",
+        weights=None,
+        build=lambda: container.load(WEIGHTS_FOLDER / "road_pruned.30f"),
+        input_shape=SHAPE,
+        quality_unit="% mean IoU",
+        quality=lambda: edu.load_result("channel_pruning")["runs"][0]["miou"],
+        compressed=True,
+    ),
+    Entry(
+        chapter="09",
+        model="Road: segmentation, int8",
+        weights="road_segmentation",
+        build=lambda: RoadNet(["segmentation"]),
+        input_shape=SHAPE,
+        quality_unit="% mean IoU",
+        quality=lambda: edu.load_result("int8")["road_segmentation"]["quality"],
+        compressed=True,
+        export=export_int8_road,
     ),
     Entry(
         chapter="12",
@@ -103,9 +151,11 @@ ENTRIES = [
 
 def measure(entry: Entry, folder: Path) -> edu.LedgerRow:
     """One row of the ledger. Raises RuntimeError if the machine was never quiet enough."""
-    model = edu.load_weights(entry.build(), entry.weights)
+    model = entry.build().eval()
+    if entry.weights is not None:
+        model = edu.load_weights(model, entry.weights)
     X = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
-    file = edu.export_onnx(model, X, folder / f"{entry.weights}.onnx")
+    file = entry.export(model, X, folder / "network.onnx")
     runner = edu.onnxruntime_runner(file, X, threads=1, name=entry.model)
     for _ in range(ATTEMPTS):
         measurement = edu.measure_latency(runner)

@@ -77,7 +77,7 @@ def road(task: str) -> Network:
     """The heavy road network of one task."""
     return Network(
         lambda: edu.load_weights(RoadNet([task]), f"road_{task}"),
-        lambda: road_scenes("train").X[:CALIBRATION_INPUTS].float() / 255,
+        lambda: road_scenes("train", CALIBRATION_INPUTS).X.float() / 255,
         lambda model: road_quality(model, task),
     )
 
