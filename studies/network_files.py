@@ -77,7 +77,7 @@ ROWS = {
     "caffe_large": Row(
         "lenet_caffe_file", "LeNet-5-Caffe, 8-20-64", partial(small_caffe, 8, 20, 64), 0.6
     ),
-    "lenet_300_100": Row("lenet_300_100_file", "LeNet-300-100", LeNet300100, 0.6, coded_epochs=3),
+    "lenet_300_100": Row("lenet_300_100_file", "LeNet-300-100", LeNet300100, 0.6, coded_epochs=2),
     "tiny": Row("smallest_mnist_file", "TinyNet, 8-16-16", partial(TinyNet, batch_norm=True), 1.0),
     "tiny_wide": Row(
         "smallest_mnist_file",
