@@ -354,8 +354,8 @@ for row in clothes_rows:
                       textcoords="offset points", color=edu.plots.ACCENT)  # fmt: skip
 axes.set(xlabel="bits a weight", ylabel="test accuracy, %", xlim=(8.3, 0.7))
 axes.legend(loc="lower left", fontsize=9)
-edu.show(figure, alt="Accuracy of the small AlexNet over bits a weight: level down to 5 bits; rounded after "
-         "training it falls below that, first with one scale a layer; trained on it holds to few bits.")
+edu.show(figure, alt="Accuracy of the small AlexNet over bits a weight: level down to 6 bits; rounded after "
+         "training it falls steeply below 5; trained on with the rounding it stays near the top down to 1 bit.")
 
 
 # %% tags=["hide-input"]
@@ -373,8 +373,10 @@ print(f"ternary:            {change('ternary', 2):+.2f} points")
 print(f"binary:             {change('binary', 1):+.2f} points")
 
 # %% [markdown]
-# **See:** where the lines part. Down to 5 or 6 bits nothing happens. Below, a scale for each channel is worth a bit or
-# more, and training is worth another two.
+# **See:** where the lines fall. Down to 6 bits nothing happens. At 4, rounding alone loses a sixth of the answers, and a
+# scale for each channel helps little until 3 bits. Training with the rounding brings nearly all of it back, down to
+# weights of three values. Look twice at 5 bits: one scale a layer is even ahead there. This network has no channel
+# that is much larger than the others. The next one has.
 #
 # ## One scale a layer, on a depthwise network
 #
@@ -526,7 +528,7 @@ edu.ledger(upto="09")
 # ## Key points
 #
 # - `r = scale * (q - zero_point)`. Zero stays exact, the inside is off by half a step, the outside is clipped.
-# - A scale for each channel is worth a bit or more; depthwise layers need it.
+# - A scale for each channel costs nothing. Most layers gain little by it; depthwise layers need it.
 # - Simulation tells the accuracy. Only a fused file on an integer kernel tells the time.
 # - int8 wins where a network multiplies much, and loses where it is small.
 # - Below 5 bits train on with the rounding. Four bits shine where weights are fetched and used once.
