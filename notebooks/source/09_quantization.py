@@ -23,7 +23,6 @@ import onnx
 import onnxruntime
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 import edu_lib as edu
 from edu_lib.deploy import IntegerNetwork, export_int8
@@ -279,7 +278,7 @@ SHOWN = {"lenet5": "LeNet-5", "small_alexnet": "small AlexNet", "alexnet": "Alex
          "road_segmentation": "road segmentation"}  # fmt: skip
 figure = edu.plots.new_figure(8.2, 3.0)
 axes = figure.subplots()
-for place, (key, name) in enumerate(SHOWN.items()):
+for place, key in enumerate(SHOWN):
     gain = int8[key]["p50_gain"]
     axes.barh(place, gain, color=edu.plots.COMPRESSED)
     axes.annotate(

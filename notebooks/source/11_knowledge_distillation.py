@@ -392,10 +392,6 @@ closed.reveal(
 # {{results.distillation_mnist.distilled_worst}}. What the teacher learned from distorted images came over,
 # though the student never saw one.
 #
-# Give the student shifted images too, with the teacher's answers to each, and in as many steps it makes
-# {{results.distillation_mnist.shifted_errors:.0f}} errors. Images for distilling need no label, so you may make
-# more.
-#
 # ## A digit that the student never saw
 #
 # Now the part that is hard to believe. Take all threes away. The student gets 0 to 2 and 4 to 9, with the
