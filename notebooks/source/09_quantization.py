@@ -104,7 +104,7 @@ for name, per_channel in (("one scale a layer", False), ("one scale a channel", 
 # ### Exercise 2: scales of the channels (2 points)
 #
 # Write `channel_scales(weight, bits)` for a weight [out_channels, ...]: for each output channel the scale of the
-# symmetric grid that just holds its largest magnitude. The largest integer is `2^(bits - 1) - 1`.
+# symmetric grid that reaches exactly to its largest magnitude. The largest integer is `2^(bits - 1) - 1`.
 
 
 # %% exercise="ch09.scales"
