@@ -5,7 +5,7 @@
 Four criteria of `prune_channels` and four of Torch-Pruning (Fang et al. 2023) prune the heavy road
 network in one step to the same MACs, with scores read on training scenes. Its batch norms are
 measured anew on some validation scenes, and the loss is read on others. It is a rough guide: with
-48 other scenes to score on, `taylor_in_group` came out best of ours in place of third.
+48 other scenes to score on, `taylor_in_group` came out best of ours in place of second.
 `studies.channel_pruning` trains it, and Torch-Pruning's LAMP, the best of theirs both times. Writes
 data/results/channel_pruning_choice.json; three minutes on one core.
 """
