@@ -718,7 +718,8 @@ for name, row, mark in OTHERS:
     axes.annotate(name, (row["bytes"], row["error"]), SHIFTS[name], textcoords="offset points",
                   ha="center", color=edu.plots.MUTED, fontsize=8)  # fmt: skip
 axes.set(xscale="log", xlabel="bytes (log scale)", ylabel="test error, %", ylim=(0, 2.2))
-axes.xaxis.set_major_formatter("{x:,.0f}")
+axes.set_xticks([1000, 2000, 5000, 10_000, 20_000, 50_000], ["1,000", "2,000", "5,000", "10,000", "20,000", "50,000"])
+axes.minorticks_off()
 axes.legend(loc="upper left", fontsize=8)
 edu.show(
     figure,
