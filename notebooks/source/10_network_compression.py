@@ -700,8 +700,7 @@ for rows in records.values():
 figure = edu.plots.new_figure(8.6, 4.0)
 axes = figure.subplots()
 MARKS = {"lenet_caffe_file": "o", "lenet_300_100_file": "s", "smallest_mnist_file": "D"}
-NAMES = {"lenet_caffe_file": "LeNet-5-Caffe", "lenet_300_100_file": "LeNet-300-100",
-         "smallest_mnist_file": "any network"}  # fmt: skip
+NAMES = dict(zip(MARKS, ("LeNet-5-Caffe", "LeNet-300-100", "any network"), strict=True))
 for key, rows in records.items():
     axes.plot([r["bytes"] for r in rows], [r["error_mean"] for r in rows], MARKS[key], ms=9,
               color=edu.plots.COMPRESSED, label=f"{NAMES[key]}, trained for bits")  # fmt: skip
