@@ -1,11 +1,12 @@
 """Int8 against float32: quality and speed of our quantizer, ONNX Runtime's and torchao's.
 
-    python3 -m studies.int8 [NETWORK ...]          quality; about half an hour for all, one core
-    python3 -m studies.int8 --time [NETWORK ...]   speed; five minutes, on an idle machine
+    python3 -m studies.int8 [NETWORK ...]          quality; about an hour for all, one core
+    python3 -m studies.int8 --time [NETWORK ...]   speed; ten minutes, on an idle machine
 
 Writes data/results/int8.json, network by network: what is there already is kept, and an interrupted
 run goes on where it stopped. All three quantizers see the same calibration inputs, of the training
-split. Quality is read on the test split. AlexNet has random weights and is timed alone. torchao's
+split, three times others: which inputs they are moves the result as much as who quantizes. Quality
+is read on the test split. AlexNet and VGG-16 have random weights and are timed alone. torchao's
 network is judged but not timed: to be fast it needs a C++ compiler at run time.
 """
 
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import torch
@@ -33,16 +35,19 @@ from studies.alexnet_weights import PARTS
 COMMAND = "python3 -m studies.int8"
 NAME = "int8"
 FOLDER = DATA_FOLDER / "cache" / "int8"
-CALIBRATION_INPUTS, BATCH_SIZE = 64, 20
-FLOAT, OURS, THEIRS = "fp32", "int8", "quantize_static"
+CALIBRATION_INPUTS, CALIBRATIONS, BATCH_SIZE = 64, 3, 20
+FLOAT, OURS, THEIRS, TORCHAO = "fp32", "int8", "quantize_static", "torchao"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, the inputs it is calibrated with [N, C, H, W], and its quality in percent."""
+    """A network, inputs to calibrate it with [N, C, H, W], and its quality in percent.
+
+    calibration: from the number of a draw, 0, 1 or 2, to its inputs.
+    """
 
     build: Callable[[], nn.Module]
-    calibration: Callable[[], Tensor]
+    calibration: Callable[[int], Tensor]
     quality: Callable[[nn.Module], float] | None
 
 
@@ -73,11 +78,16 @@ def road_quality(model: nn.Module, task: str) -> float:
     return quality.miou if task == "segmentation" else quality.delta1
 
 
+def drawn(X: Tensor, draw: int) -> Tensor:
+    """The calibration inputs of a draw, float."""
+    return X[draw * CALIBRATION_INPUTS : (draw + 1) * CALIBRATION_INPUTS].float()
+
+
 def road(task: str) -> Network:
     """The heavy road network of one task."""
     return Network(
         lambda: edu.load_weights(RoadNet([task]), f"road_{task}"),
-        lambda: road_scenes("train", CALIBRATION_INPUTS).X.float() / 255,
+        lambda draw: drawn(road_scenes("train", CALIBRATIONS * CALIBRATION_INPUTS).X, draw) / 255,
         lambda model: road_quality(model, task),
     )
 
@@ -87,40 +97,46 @@ def clothes() -> nn.Module:
     return edu.load_weights(edu.models.SmallAlexNet(**PARTS), "small_alexnet")
 
 
-def random_alexnet() -> nn.Module:
-    """The full-size AlexNet, untrained."""
-    torch.manual_seed(0)
-    return edu.models.AlexNet()
+def untrained(build: type[nn.Module]) -> Network:
+    """A network of full size for photographs, which the kit does not train."""
+
+    def seeded() -> nn.Module:
+        torch.manual_seed(0)
+        return build()
+
+    def noise(draw: int) -> Tensor:
+        return torch.rand((8, 3, 224, 224), generator=torch.Generator().manual_seed(draw))
+
+    return Network(seeded, noise, None)
 
 
 NETWORKS = {
     "lenet5": Network(
         lambda: edu.load_weights(edu.models.LeNet5(), "lenet5"),
-        lambda: edu.mnist().train.X[:CALIBRATION_INPUTS],
+        lambda draw: drawn(edu.mnist().train.X, draw),
         lambda model: accuracy(model, edu.mnist()),
     ),
     "small_alexnet": Network(
         clothes,
-        lambda: edu.fashion_mnist().train.X[:CALIBRATION_INPUTS],
+        lambda draw: drawn(edu.fashion_mnist().train.X, draw),
         lambda model: accuracy(model, edu.fashion_mnist()),
     ),
-    "alexnet": Network(
-        random_alexnet,
-        lambda: torch.rand((8, 3, 224, 224), generator=torch.Generator().manual_seed(0)),
-        None,
-    ),
+    "alexnet": untrained(edu.models.AlexNet),
+    "vgg16": untrained(edu.models.VGG16),
     "road_segmentation": road("segmentation"),
     "road_depth": road("depth"),
 }
 
 
-def write_files(name: str) -> dict[str, Path]:
+def write_files(name: str, draw: int = 0) -> dict[str, Path]:
     """The network as three ONNX files: float32, ours, ONNX Runtime's; kept in the cache."""
-    files = {form: FOLDER / f"{name}_{form}.onnx" for form in (FLOAT, OURS, THEIRS)}
+    suffix = f"_{draw}" if draw else ""
+    files = {form: FOLDER / f"{name}_{form}{suffix}.onnx" for form in (OURS, THEIRS)}
+    files[FLOAT] = FOLDER / f"{name}_{FLOAT}.onnx"
     if all(path.exists() for path in files.values()):
         return files
     network = NETWORKS[name]
-    model, calibration = network.build().eval(), network.calibration()
+    model, calibration = network.build().eval(), network.calibration(draw)
     export_onnx(model, calibration[:1], files[FLOAT])
     export_int8(quantize_static(model, calibration), calibration[:1], files[OURS])
     quantize_with_onnxruntime(files[FLOAT], calibration, files[THEIRS])
@@ -188,29 +204,41 @@ class Calling(nn.Module):
 
 
 def judge(name: str) -> dict:
-    """Quality of the four forms of one network, and the changes from float32 in points."""
-    network, files = NETWORKS[name], write_files(name)
+    """Quality of the four forms of one network: means over the draws, and points from float32."""
+    network = NETWORKS[name]
     if network.quality is None:
         return {}
     task = name.removeprefix("road_") if name.startswith("road_") else None
-    quality = {form: network.quality(Running(path, task)) for form, path in files.items()}
-    torchao = network.quality(torchao_quantized(network.build().eval(), network.calibration()))
-    base = quality[FLOAT]
-    return {
+    base = network.quality(Running(write_files(name)[FLOAT], task))
+    found = {form: [] for form in (OURS, THEIRS, TORCHAO)}
+    for draw in range(CALIBRATIONS):
+        files = write_files(name, draw)
+        for form in (OURS, THEIRS):
+            found[form].append(network.quality(Running(files[form], task)))
+        converted = torchao_quantized(network.build().eval(), network.calibration(draw))
+        found[TORCHAO].append(network.quality(converted))
+        print(f"{name}, inputs {draw}: {found}, float {base}", flush=True)
+    figures = {
+        form: {
+            "quality": mean(qualities),
+            "qualities": qualities,
+            "accuracy_change_points": mean(qualities) - base,
+        }
+        for form, qualities in found.items()
+    }
+    return figures.pop(OURS) | {
         "quality_fp32": base,
-        "quality": quality[OURS],
-        "accuracy_change_points": quality[OURS] - base,
         "calibration_inputs": CALIBRATION_INPUTS,
-        THEIRS: {"quality": quality[THEIRS], "accuracy_change_points": quality[THEIRS] - base},
-        "torchao": {"quality": torchao, "accuracy_change_points": torchao - base},
-        "file_bytes": {form: path.stat().st_size for form, path in files.items()},
+        "calibrations": CALIBRATIONS,
+        **figures,
+        "file_bytes": {form: path.stat().st_size for form, path in write_files(name).items()},
     }
 
 
 def time(name: str) -> dict:
     """Gains over the fastest float32 form, one thread; a void comparison raises."""
     network, files = NETWORKS[name], write_files(name)
-    X = network.calibration()[:1]
+    X = network.calibration(0)[:1]
     forms = standard_forms(network.build().eval(), X, onnx_file=files[FLOAT])
     base = {runner.backend: runner for runner in forms.values() if "bf16" not in runner.backend}
     reference = base[fastest(list(base.values())).backend]

@@ -57,6 +57,7 @@ class Row:
     coded_epochs: int = 5
     lr: float = 3e-3
     step_share: float = 0.4
+    channels_last: bool = False  # where that is faster
 
 
 def small_caffe(first: int, second: int, hidden: int) -> LeNet5Caffe:
@@ -117,7 +118,9 @@ def distillation(logits: Tensor, y: dict[str, Tensor]) -> Tensor:
     return distillation_loss(logits, y["teacher"], y["labels"].long(), TEMPERATURE, ALPHA)
 
 
-def train(model: nn.Module, loss: Callable, num_epochs: int, lr: float, seed: int) -> None:
+def train(
+    model: nn.Module, loss: Callable, num_epochs: int, lr: float, seed: int, channels_last: bool
+) -> None:
     X, y = training_set()
     edu.fit(
         model,
@@ -131,6 +134,7 @@ def train(model: nn.Module, loss: Callable, num_epochs: int, lr: float, seed: in
         loss=loss,
         transform=as_input,
         optimizer=ADAM,
+        channels_last=channels_last,
         seed=seed,
         device="cpu",
         progress=False,
@@ -165,10 +169,11 @@ def run(row_name: str, seed: int) -> dict:
     row = ROWS[row_name]
     torch.manual_seed(seed)
     model = row.build()
-    train(model, distillation, row.float_epochs, 2 * row.lr, seed)
+    train(model, distillation, row.float_epochs, 2 * row.lr, seed, row.channels_last)
     coded = RateDistortion(without_norms(model), row.step_share)
     num_steps = row.coded_epochs * -(-len(training_set()[0]) // BATCH_SIZE)
-    train(coded, PricedLoss(row.price, num_steps), row.coded_epochs, row.lr, seed)
+    loss = PricedLoss(row.price, num_steps)
+    train(coded, loss, row.coded_epochs, row.lr, seed, row.channels_last)
     stored = {
         name: container.Levels(levels, step.detach())
         for name, (levels, step) in coded.levels().items()
