@@ -70,21 +70,40 @@ def small_caffe(first: int, second: int, hidden: int) -> LeNet5Caffe:
 
 ROWS = {
     "caffe_small": Row(
-        "lenet_caffe_file", "LeNet-5-Caffe, 6-14-40", partial(small_caffe, 6, 14, 40), 1.2
-    ),
-    "caffe_medium": Row(
-        "lenet_caffe_file", "LeNet-5-Caffe, 6-14-40", partial(small_caffe, 6, 14, 40), 0.85
+        "lenet_caffe_file",
+        "LeNet-5-Caffe, 6-14-40",
+        partial(small_caffe, 6, 14, 40),
+        price=1.3,
+        coded_epochs=8,
+        lr=8e-3,
     ),
     "caffe_large": Row(
-        "lenet_caffe_file", "LeNet-5-Caffe, 8-20-64", partial(small_caffe, 8, 20, 64), 0.6
+        "lenet_caffe_file",
+        "LeNet-5-Caffe, 8-20-64",
+        partial(small_caffe, 8, 20, 64),
+        price=0.5,
+        coded_epochs=8,
+        lr=6e-3,
     ),
     "lenet_300_100": Row("lenet_300_100_file", "LeNet-300-100", LeNet300100, 0.6, coded_epochs=2),
-    "tiny": Row("smallest_mnist_file", "TinyNet, 8-16-16", partial(TinyNet, batch_norm=True), 1.0),
+    "tiny": Row(
+        "smallest_mnist_file",
+        "TinyNet, 8-16-16",
+        partial(TinyNet, batch_norm=True),
+        price=1.85,
+        float_epochs=2,
+        coded_epochs=14,
+        lr=8e-3,
+        channels_last=True,
+    ),
     "tiny_wide": Row(
         "smallest_mnist_file",
         "TinyNet, 16-32-48",
         partial(TinyNet, (16, 32, 48), batch_norm=True),
-        0.2,
+        price=0.2,
+        float_epochs=2,
+        coded_epochs=8,
+        lr=6e-3,
     ),
 }
 
