@@ -50,7 +50,7 @@ class Entry:
 def export_int8_road(model: nn.Module, X: Tensor, path: Path) -> Path:
     """The network in int8, calibrated as in `studies.int8`."""
     return export_int8(
-        quantize_static(model, int8.NETWORKS["road_segmentation"].calibration()), X, path
+        quantize_static(model, int8.NETWORKS["road_segmentation"].calibration(0)), X, path
     )
 
 
