@@ -8,7 +8,7 @@ import pytest
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER
 from edu_lib.measure import Measurement
-from studies import bench, cpu_gpu
+from studies import bench, cpu_gpu, int8
 from tools.chapters import NUMBER, sources
 
 RESULTS = sorted((DATA_FOLDER / "results").glob("*.json"))
@@ -53,7 +53,7 @@ REQUIRED = {
         "no_threes_errors",
         "no_threes_corrected_errors",
     },
-    "int8": {"lenet5", "small_alexnet", "alexnet", "road_segmentation"},
+    "int8": set(int8.NETWORKS),
     "bits": {"rows"},
     "low_bit_speed": {"int4", "xnor", "simulation"},
     "low_rank_speed": {"rows", "small", "network"},
@@ -148,11 +148,11 @@ def test_pruned_and_separable_roads_say_what_they_gained_and_lost():
 
 def test_int8_names_its_rivals_and_the_fastest_float_form():
     study = edu.load_result("int8")
-    for name in ("lenet5", "small_alexnet", "alexnet", "road_segmentation"):
+    for name, network in int8.NETWORKS.items():
         row = study[name]
         assert row["p50_gain"] == pytest.approx(row["p50_ms_fp32"] / row["p50_ms"], rel=0.02)
         assert row["quantize_static"]["p50_gain"] > 0
-        if name != "alexnet":  # its weights are random
+        if network.quality is not None:
             change = row["quality"] - row["quality_fp32"]
             assert row["accuracy_change_points"] == pytest.approx(change)
             assert {"quality", "accuracy_change_points"} <= row["torchao"].keys()
