@@ -399,7 +399,7 @@ start_guess.reveal(
 print(f"MACs           {road['mac_gain']:.2f} times fewer")
 print(f"milliseconds   {road['p50_gain']:.2f} times fewer (p50, ONNX Runtime, one thread)")
 print(f"               {road['heavy_p50_ms']:.1f} ms before, {road['separable_p50_ms']:.1f} ms after")
-print(f"mean IoU       {road['miou_change_points']:+.2f} points, {road['seeds']} seeds")
+print(f"mean IoU       {road['miou_change_points']:+.2f} points, seeds: {road['seeds']}")
 
 # %% [markdown]
 # From {{results.separable_road.heavy_p50_ms:.0f}} ms, more than the frame's 33, to
