@@ -71,25 +71,15 @@ def accuracy(model: nn.Module, data: edu.Dataset) -> float:
     return 100 * right / len(data.test)
 
 
-def road_quality(model: nn.Module, task: str) -> float:
-    """Mean IoU, or the percent of pixels with a depth within 25 %, on the test scenes."""
+def road_quality(model: nn.Module) -> float:
+    """Mean IoU in percent on the test scenes."""
     scenes = road_scenes("test")
-    quality = evaluate_road(model, scenes.X, scenes.y, BATCH_SIZE)
-    return quality.miou if task == "segmentation" else quality.delta1
+    return evaluate_road(model, scenes.X, scenes.y, BATCH_SIZE).miou
 
 
 def drawn(X: Tensor, draw: int) -> Tensor:
     """The calibration inputs of a draw, float."""
     return X[draw * CALIBRATION_INPUTS : (draw + 1) * CALIBRATION_INPUTS].float()
-
-
-def road(task: str) -> Network:
-    """The heavy road network of one task."""
-    return Network(
-        lambda: edu.load_weights(RoadNet([task]), f"road_{task}"),
-        lambda draw: drawn(road_scenes("train", CALIBRATIONS * CALIBRATION_INPUTS).X, draw) / 255,
-        lambda model: road_quality(model, task),
-    )
 
 
 def clothes() -> nn.Module:
@@ -123,8 +113,11 @@ NETWORKS = {
     ),
     "alexnet": untrained(edu.models.AlexNet),
     "vgg16": untrained(edu.models.VGG16),
-    "road_segmentation": road("segmentation"),
-    "road_depth": road("depth"),
+    "road_segmentation": Network(
+        lambda: edu.load_weights(RoadNet(["segmentation"]), "road_segmentation"),
+        lambda draw: drawn(road_scenes("train", CALIBRATIONS * CALIBRATION_INPUTS).X, draw) / 255,
+        road_quality,
+    ),
 }
 
 

@@ -275,7 +275,7 @@ winner
 
 # %% tags=["hide-input"]
 SHOWN = {"lenet5": "LeNet-5", "small_alexnet": "small AlexNet", "alexnet": "AlexNet", "vgg16": "VGG-16",
-         "road_segmentation": "road segmentation", "road_depth": "road depth"}  # fmt: skip
+         "road_segmentation": "road segmentation"}  # fmt: skip
 figure = edu.plots.new_figure(8.2, 3.8)
 axes = figure.subplots()
 for place, key in enumerate(SHOWN):
@@ -309,13 +309,12 @@ winner.reveal(
 # multiplying, and there four bytes fit where one float was.
 #
 # And the quality? Our quantizer saw {{results.int8.road_segmentation.calibration_inputs}} images, and so did two others:
-# ONNX Runtime's own and torchao's. That was done
-# {{results.int8.road_segmentation.calibrations}} times, each time with other
-# images; the table has the means.
+# ONNX Runtime's own and torchao's. That was done {{results.int8.road_segmentation.calibrations}} times, each time with
+# other images; the table has the means.
 
 # %% tags=["hide-input"]
 rows = [("", "float32", "ours", "ONNX Runtime's", "torchao's")]
-for key in ("lenet5", "small_alexnet", "road_segmentation", "road_depth"):
+for key in ("lenet5", "small_alexnet", "road_segmentation"):
     part = int8[key]
     changes = [part, part["quantize_static"], part["torchao"]]
     rows.append((SHOWN[key], f"{part['quality_fp32']:.2f}",
@@ -324,9 +323,8 @@ for line in rows:
     print(f"{line[0]:20s}" + "".join(f"{cell:>16s}" for cell in line[1:]))
 
 # %% [markdown]
-# The first column is percent (of digits, of clothes, mean IoU, depths within a quarter), the others are points of
-# change. The road network goes from {{results.int8.road_segmentation.p50_ms_fp32:.1f}} ms to
-# {{results.int8.road_segmentation.p50_ms:.1f}} ms,
+# The first column is percent (of digits, of clothes, mean IoU), the others are points of change. The road network goes
+# from {{results.int8.road_segmentation.p50_ms_fp32:.1f}} ms to {{results.int8.road_segmentation.p50_ms:.1f}} ms,
 # {{results.int8.road_segmentation.accuracy_change_points:+.2f}} points. It was over the frame's budget, and is within.
 #
 # ## How many bits?
