@@ -101,9 +101,8 @@ ROWS = {
         "TinyNet, 16-32-48",
         partial(TinyNet, (16, 32, 48), batch_norm=True),
         price=0.2,
-        float_epochs=2,
-        coded_epochs=8,
         lr=6e-3,
+        channels_last=True,
     ),
 }
 
