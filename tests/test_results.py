@@ -8,7 +8,7 @@ import pytest
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER
 from edu_lib.measure import Measurement
-from studies import bench, cpu_gpu, int8
+from studies import bench, bits, cpu_gpu, int8
 from tools.chapters import NUMBER, sources
 
 RESULTS = sorted((DATA_FOLDER / "results").glob("*.json"))
@@ -156,6 +156,17 @@ def test_int8_names_its_rivals_and_the_fastest_float_form():
             change = row["quality"] - row["quality_fp32"]
             assert row["accuracy_change_points"] == pytest.approx(change)
             assert {"quality", "accuracy_change_points"} <= row["torchao"].keys()
+
+
+def test_bits_has_every_row_of_the_study_and_one_float_base_a_network():
+    rows = edu.load_result("bits")["rows"]
+    for wanted, _, _ in (*bits.clothes_rows(1), *bits.road_rows(1)):
+        found = [row for row in rows if wanted.items() <= row.items()]
+        assert len(found) == 1, wanted
+        assert found[0]["seeds"] == len(found[0]["qualities"])
+    for network in ("small_alexnet", "road_segmentation"):
+        bases = [r["quality"] - r["change_points"] for r in rows if r["network"] == network]
+        assert bases == pytest.approx([bases[0]] * len(bases))
 
 
 def test_no_damaged_container_was_taken_for_a_good_one():
