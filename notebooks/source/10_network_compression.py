@@ -32,7 +32,6 @@ from torch import nn
 import edu_lib as edu
 from edu_lib.deploy import container
 from edu_lib.edge import load_published
-from edu_lib.models.deskew import deskew
 from edu_lib.models.lenet import LeNet300100
 from edu_lib.techniques import entropy_coding, low_rank, pruning
 from edu_lib.techniques import weight_sharing as sharing
@@ -742,31 +741,6 @@ edu.show(
 # and 14 channels and 40 units, where Caffe has 20, 50 and 500. Pruning would leave such a network too, and a file
 # holds only what is left.
 #
-# ## What needs no byte
-#
-# The smallest file knows something that it does not hold. People write with a slant, each with their own. A slant says
-# who writes, not what: so TinyNet takes it away first. Line by line the brightness moves sideways by
-#
-#     slant = mu_11 / mu_02           mu_11 = sum of I x y,  mu_02 = sum of I y^2,  both about the centre of brightness
-#
-# and shifting each line back by `slant * y` stands the digit upright. LeCun et al. did it in 1998.
-
-# %% tags=["hide-input"]
-slants = [int((data.validation.y == digit).nonzero()[3]) for digit in range(10)]
-written = data.validation.X[slants]
-figure = edu.plots.new_figure(8.6, 2.2)
-grid = figure.subplots(2, 10)
-for line, (images, name) in enumerate(((written, "as written"), (deskew(written), "deskewed"))):
-    for axes, image in zip(grid[line], images, strict=True):
-        axes.imshow(image[0], cmap="gray_r")
-        axes.set_axis_off()
-    grid[line, 0].annotate(name, (-0.15, 0.5), xycoords="axes fraction", ha="right", va="center")
-edu.show(figure, alt="Ten digits as written, above the same ten deskewed: their strokes stand upright.")
-
-# %% [markdown]
-# The network has no parameter for it, so the file has no byte for it. Is that fair? The file does not hold how a
-# convolution works either. What all digits have in common may stand in the code, once. What was *learned* is weighed.
-#
 # ## Another way to be small: thin layers
 #
 # Zeros and codebooks change how a layer is *told*. A **low-rank** layer changes what it *is*: a matrix
@@ -1015,8 +989,6 @@ edu.ledger(upto="10", mine=[mine])
 #
 # - S. Han, H. Mao, W. Dally, "Deep Compression: compressing deep neural networks with pruning, trained quantization
 #   and Huffman coding", ICLR 2016.
-# - Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition", 1998,
-#   section III.A: deslanted digits.
 # - D. Huffman, "A method for the construction of minimum-redundancy codes", Proceedings of the IRE, 1952.
 # - C. Shannon, "A mathematical theory of communication", 1948.
 # - S. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory, 1982.
