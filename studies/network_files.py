@@ -86,9 +86,6 @@ ROWS = {
         lr=6e-3,
     ),
     "lenet_300_100": Row("lenet_300_100_file", "LeNet-300-100", LeNet300100, 0.6, coded_epochs=2),
-    "lenet_300_100_small": Row(
-        "lenet_300_100_file", "LeNet-300-100", LeNet300100, 1.5, coded_epochs=3
-    ),
     "tiny": Row(
         "smallest_mnist_file",
         "TinyNet, 8-16-16",
