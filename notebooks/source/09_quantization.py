@@ -394,10 +394,10 @@ for name, row in ROAD_ROWS.items():
     print(f"{name:40s} {change(*row, network='road_segmentation'):+6.2f} points of mean IoU")
 
 # %% [markdown]
-# **See:** the same order, and milder. Rounded to 4 bits this network loses what one may notice on a road; a scale for each
-# block of 32 weights gives a good part of it back. Three bits after training are too few. Training on
-# is worth more than any scale, and the step of the learning rate matters: with 4 bits the network is nearly where it was
-# and wants small steps, with three values it has to find its way again.
+# **See:** the same order, and milder. Rounded to 4 bits this network loses a little; a scale for each block of 32 weights
+# gives a good part of it back. Three bits after training are too few. Training on is worth more than any scale. With
+# 4 bits the network is nearly where it was and wants small steps of the optimiser; with three values it has to find its
+# way again, in larger steps and four times as many.
 #
 # ## One scale a layer, on a depthwise network
 #
