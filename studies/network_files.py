@@ -104,15 +104,6 @@ ROWS = {
         lr=6e-3,
         channels_last=True,
     ),
-    "tiny_fine": Row(
-        "smallest_mnist_file",
-        "TinyNet, 16-32-48",
-        partial(TinyNet, (16, 32, 48), batch_norm=True),
-        price=0.08,
-        coded_epochs=6,
-        lr=6e-3,
-        channels_last=True,
-    ),
 }
 
 
