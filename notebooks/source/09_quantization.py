@@ -379,7 +379,7 @@ print(f"binary:             {change('binary', 1):+.2f} points")
 # that is much larger than the others. The next but one has.
 #
 # A large network first. The heavy road network has sixty times the weights of the small AlexNet, and it is to keep
-# its mean IoU. Rounded after training its activations stay float; trained on, they have 8 bits.
+# its mean IoU. The activations stay float; with LSQ they have 8 bits.
 
 # %% tags=["hide-input"]
 ROAD_ROWS = {
