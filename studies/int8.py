@@ -1,6 +1,6 @@
 """Int8 against float32: quality and speed of our quantizer, ONNX Runtime's and torchao's.
 
-    python3 -m studies.int8 [NETWORK ...]          quality; about an hour for all, one core
+    python3 -m studies.int8 [NETWORK ...]          quality; a quarter of an hour for all, one core
     python3 -m studies.int8 --time [NETWORK ...]   speed; ten minutes, on an idle machine
 
 Writes data/results/int8.json, network by network: what is there already is kept, and an interrupted
