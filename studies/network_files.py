@@ -11,7 +11,7 @@ Images are shifted by a pixel in each direction. All choices were made on the va
 test set is read once a seed. Of each row the file of the best seed by validation error ships in
 data/weights. `bytes` is the largest file of all seeds, `file_bytes` that of the one that ships.
 Writes lenet_caffe_file.json, lenet_300_100_file.json and smallest_mnist_file.json in data/results.
-One to nine minutes a seed on one core; finished seeds are kept in data/cache, so a study goes on.
+One to twenty minutes a seed on one core; finished seeds are kept in data/cache, so a study goes on.
 """
 
 import argparse
