@@ -259,8 +259,9 @@ def test_movement_is_the_sum_of_weight_times_minus_gradient():
     loss_of(model).backward()  # no longer counted
     for name, score in scores.items():
         torch.testing.assert_close(score, expected[name], rtol=1e-4, atol=1e-7)
-    masks = masks_of(prune(model, 0.5, criterion=scores, scope="layer"))
-    assert torch.equal(masks["f6"], magnitude_mask(scores["f6"] - scores["f6"].min(), 0.5))
+    kept = masks_of(prune(model, 0.5, criterion=scores, scope="layer"))["f6"]
+    assert kept.sum() == kept.numel() // 2
+    assert scores["f6"][~kept].max() <= scores["f6"][kept].min()
 
 
 def test_a_weight_that_moves_towards_zero_scores_below_one_that_moves_away():
