@@ -85,21 +85,21 @@ def large_teacher() -> nn.Module:
 
 
 @cache
-def lenet_teacher() -> nn.Module:
+def lenet_teacher(seed: int = 0) -> nn.Module:
     """The LeNet-5, trained if the cache does not hold it."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model, data = edu.models.LeNet5(), edu.mnist()
     fit(
         model,
         data.fit.X,
         data.fit.y,
         LENET,
-        seed=0,
+        seed=seed,
         optimizer=torch.optim.AdamW,
         precision=torch.float32,
         channels_last=True,
         augment=partial(edu.random_affine, **LENET_DISTORTION),
-        checkpoint=CACHE / "lenet_teacher.safetensors",
+        checkpoint=CACHE / f"lenet_teacher{seed or ''}.safetensors",
         validation=lambda model: report(model, data.validation),
     )
     return model.to(memory_format=torch.contiguous_format)

@@ -7,39 +7,36 @@ answers of a teacher (the LeNet-5 of `studies.distillation_teachers`) and on lab
 by `RateDistortion`, where bits count as errors do. What comes out is one container file. LeNet-5-
 Caffe has the channels that pruning would leave: the rows' names say how many.
 
-Images are shifted by a pixel in each direction. All choices were made on the validation images; the
-test set is read once a seed. Of each row the file of the best seed by validation error ships in
-data/weights. `bytes` is the largest file of all seeds, `file_bytes` that of the one that ships.
+Images are shifted or distorted (`studies.network_files_data`). All choices were made on the
+validation images; the test set is read once a seed. Of each row the file of the best seed by
+validation error ships in data/weights. `bytes` is the largest file of all seeds, `file_bytes` that
+of the one that ships.
 Writes lenet_caffe_file.json, lenet_300_100_file.json and smallest_mnist_file.json in data/results.
 One to twenty minutes a seed on one core; finished seeds are kept in data/cache, so a study goes on.
 """
 
 import argparse
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from statistics import mean
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Split
+from edu_lib.data import Split
 from edu_lib.deploy import container
 from edu_lib.models import LeNet5Caffe, LeNet300100, TinyNet
 from edu_lib.techniques.distillation import distillation_loss
 from edu_lib.techniques.quantization import fold_batch_norm
 from edu_lib.techniques.rate_distortion import Rated, RateDistortion
 from edu_lib.weights import WEIGHTS_FOLDER
+from studies.network_files_data import CACHE, training_set
 from studies.seeds_in_parallel import run_all
 
 COMMAND = "python3 -m studies.network_files"
-CACHE = DATA_FOLDER / "cache" / "network_files"
-SHIFTS = [(0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 BATCH_SIZE, TEMPERATURE, ALPHA = 256, 4.0, 0.9
 RAMP, FIRST_PRICE = 0.4, 0.05  # the price of a bit rises during this share of the training
 ADAM = partial(torch.optim.Adam, fused=True)
@@ -47,7 +44,10 @@ ADAM = partial(torch.optim.Adam, fused=True)
 
 @dataclass(frozen=True)
 class Row:
-    """A network to be weighed. price: loss per 10,000 bits. epochs: of all nine shifts."""
+    """A network to be weighed. price: loss per 10,000 bits. epochs: of nine versions of an image.
+
+    versions: "shifted" or "distorted", as in `studies.network_files_data`.
+    """
 
     result: str
     name: str
@@ -57,7 +57,9 @@ class Row:
     coded_epochs: int = 5
     lr: float = 3e-3
     step_share: float = 0.4
+    versions: str = "shifted"
     channels_last: bool = False  # where that is faster
+    precision: torch.dtype = torch.float32  # of the products
 
 
 def small_caffe(first: int, second: int, hidden: int) -> LeNet5Caffe:
@@ -104,27 +106,19 @@ ROWS = {
         lr=6e-3,
         channels_last=True,
     ),
+    "tiny_widest": Row(
+        "smallest_mnist_file",
+        "TinyNet, 24-48-64",
+        partial(TinyNet, (24, 48, 64), batch_norm=True),
+        price=0.06,
+        float_epochs=2,
+        lr=4e-3,
+        step_share=0.3,
+        versions="distorted",
+        channels_last=True,
+        precision=torch.bfloat16,
+    ),
 }
-
-
-@cache
-def training_set() -> tuple[Tensor, dict[str, Tensor]]:
-    """Every shift of the training images, uint8 [N, 1, 28, 28], with the teacher's logits."""
-    split = edu.mnist().fit
-    teacher = edu.load_weights(edu.models.LeNet5(), "lenet5_teacher").eval()
-    padded = F.pad((split.X * 255).round().to(torch.uint8), (1, 1, 1, 1))
-    shifted = [padded[:, :, 1 + dy : 29 + dy, 1 + dx : 29 + dx] for dy, dx in SHIFTS]
-    X = torch.cat(shifted)
-    path = CACHE / "teacher.npy"
-    if not path.exists():
-        with torch.no_grad():
-            logits = torch.cat([teacher(batch.float() / 255) for batch in X.split(1000)])
-        CACHE.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"teacher.{os.getpid()}.npy")
-        np.save(temporary, logits.numpy())
-        os.replace(temporary, path)
-    logits = torch.from_numpy(np.load(path))
-    return X, {"labels": split.y.repeat(len(SHIFTS)), "teacher": logits}
 
 
 def as_input(X: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -137,9 +131,9 @@ def distillation(logits: Tensor, y: dict[str, Tensor]) -> Tensor:
 
 
 def train(
-    model: nn.Module, loss: Callable, num_epochs: int, lr: float, seed: int, channels_last: bool
+    model: nn.Module, loss: Callable, num_epochs: int, lr: float, seed: int, row: Row
 ) -> None:
-    X, y = training_set()
+    X, y = training_set(row.versions)
     edu.fit(
         model,
         X,
@@ -152,7 +146,8 @@ def train(
         loss=loss,
         transform=as_input,
         optimizer=ADAM,
-        channels_last=channels_last,
+        channels_last=row.channels_last,
+        precision=row.precision,
         seed=seed,
         device="cpu",
         progress=False,
@@ -187,11 +182,11 @@ def run(row_name: str, seed: int) -> dict:
     row = ROWS[row_name]
     torch.manual_seed(seed)
     model = row.build()
-    train(model, distillation, row.float_epochs, 2 * row.lr, seed, row.channels_last)
+    train(model, distillation, row.float_epochs, 2 * row.lr, seed, row)
     coded = RateDistortion(without_norms(model), row.step_share)
-    num_steps = row.coded_epochs * -(-len(training_set()[0]) // BATCH_SIZE)
+    num_steps = row.coded_epochs * -(-len(training_set(row.versions)[0]) // BATCH_SIZE)
     loss = PricedLoss(row.price, num_steps)
-    train(coded, loss, row.coded_epochs, row.lr, seed, row.channels_last)
+    train(coded, loss, row.coded_epochs, row.lr, seed, row)
     stored = {
         name: container.Levels(levels, step.detach())
         for name, (levels, step) in coded.levels().items()
