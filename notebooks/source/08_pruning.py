@@ -208,22 +208,29 @@ print("the outermost ring of pixels matters less than average:", bool(border / 1
 # The control is what makes it a finding: the same mask on *other* random weights.
 
 # %% tags=["hide-input"]
-figure = edu.plots.new_figure(7.6, 3.4)
+figure = edu.plots.new_figure(7.6, 3.6)
 axes = figure.subplots()
-shares = [100 * share for share in tickets["shares"]]
-axes.plot(shares, tickets["ticket_accuracies"], "o-", color=edu.plots.COMPRESSED, label="ticket")
-axes.plot([100 * share for share in tickets["control_shares"]], tickets["control_accuracies"], "s--",
-          color=edu.plots.MUTED, label="same mask, other weights")  # fmt: skip
-axes.axhline(tickets["dense_accuracy"], color=edu.plots.GOOD, ls=":", label="whole network")
+hasty = tickets["in_haste"]
+for recipe, colour, name in ((tickets, edu.plots.COMPRESSED, "ticket, the paper's recipe"),
+                             (hasty, edu.plots.ACCENT, "ticket, in haste")):  # fmt: skip
+    below = [each - recipe["dense_accuracy"] for each in recipe["ticket_accuracies"]]
+    axes.plot([100 * share for share in recipe["shares"]], below, "o-", color=colour, label=name)
+below = [each - tickets["dense_accuracy"] for each in tickets["control_accuracies"]]
+axes.plot([100 * share for share in tickets["control_shares"]], below, "s--",
+          color=edu.plots.MUTED, label="the paper's recipe, same mask, other weights")  # fmt: skip
+axes.axhline(0, color=edu.plots.GOOD, ls=":")
+axes.text(100, 0.04, "whole network", color=edu.plots.GOOD, fontsize=9, va="bottom")
 axes.axvline(100 * tickets["smallest_matching_share"], color=edu.plots.BUDGET, ls="--")
-axes.set(xscale="log", xlabel="weights left, % (log scale)", ylabel="test accuracy, %")
+axes.set(xscale="log", xlabel="weights left, % (log scale)",
+         ylabel="test accuracy, points\nabove the whole network")  # fmt: skip
 axes.xaxis.set_major_formatter("{x:g}")
 axes.invert_xaxis()
-axes.legend(loc="lower left")
+axes.legend(loc="lower left", fontsize=8)
 edu.show(
     figure,
-    alt=f"Test accuracy over the share of weights left, mean of {tickets['seeds']} seeds. The ticket "
-    f"matches the whole network down to {100 * tickets['smallest_matching_share']:.1f} %.",
+    alt=f"Test accuracy against the whole network's over the share of weights left, mean of "
+    f"{tickets['seeds']} seeds. By the paper's recipe the ticket matches down to "
+    f"{100 * tickets['smallest_matching_share']:.1f} %, in haste to {100 * hasty['smallest_matching_share']:.1f} %.",
 )
 
 # %% [markdown]
@@ -232,6 +239,13 @@ edu.show(
 # of the whole network, by the mean of {{results.lottery_ticket.seeds}} seeds. The grey squares wear the
 # same masks and fall: at {{results.lottery_ticket.reinit_gap_share:.3f}} they are
 # {{results.lottery_ticket.reinit_gap_points:.1f}} points below.
+#
+# The recipe is the paper's: Adam at a constant rate, batches of 60, of 50,000 steps our first
+# {{results.lottery_ticket.recipe.num_steps}}. The blue line is a recipe in more haste, six epochs with one cycle of
+# the rate. It trains the whole network better, to {{results.lottery_ticket.in_haste.dense_accuracy:.1f}} % in place of
+# {{results.lottery_ticket.dense_accuracy:.1f}} %, and its tickets match only down to
+# {{results.lottery_ticket.in_haste.smallest_matching_share:.3f}}. How small a winner is depends on whom it must
+# match.
 #
 # ## Measure it: is it faster?
 #
