@@ -241,7 +241,7 @@ edu.show(
 # {{results.lottery_ticket.reinit_gap_points:.1f}} points below.
 #
 # The recipe is the paper's: Adam at a constant rate, batches of 60, of 50,000 steps our first
-# {{results.lottery_ticket.recipe.num_steps}}. The blue line is a recipe in more haste, six epochs with one cycle of
+# {{results.lottery_ticket.recipe.num_steps:,}}. The blue line is a recipe in more haste, six epochs with one cycle of
 # the rate. It trains the whole network better, to {{results.lottery_ticket.in_haste.dense_accuracy:.1f}} % in place of
 # {{results.lottery_ticket.dense_accuracy:.1f}} %, and its tickets match only down to
 # {{results.lottery_ticket.in_haste.smallest_matching_share:.3f}}. How small a winner is depends on whom it must
