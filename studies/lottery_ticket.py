@@ -130,8 +130,10 @@ def summary(runs: list[dict[str, list]], recipe: dict) -> dict:
     return {
         "seeds": len(runs),
         "smallest_matching_share": shares[matching[-1]],
+        "smallest_matching_percent": 100 * shares[matching[-1]],
         "reinit_gap_points": ticket[GAP_ROUND] - control[CONTROL_ROUNDS.index(GAP_ROUND)],
         "reinit_gap_share": shares[GAP_ROUND],
+        "reinit_gap_percent": 100 * shares[GAP_ROUND],
         "matching": f"mean test accuracy at most {MATCHING_POINTS} points below the whole "
         "network's, here and at every larger share",
         "dense_accuracy": ticket[0],

@@ -219,7 +219,7 @@ below = [each - tickets["dense_accuracy"] for each in tickets["control_accuracie
 axes.plot([100 * share for share in tickets["control_shares"]], below, "s--",
           color=edu.plots.MUTED, label="the paper's recipe, same mask, other weights")  # fmt: skip
 axes.axhline(0, color=edu.plots.GOOD, ls=":")
-axes.text(100, 0.04, "whole network", color=edu.plots.GOOD, fontsize=9, va="bottom")
+axes.text(1.0, 0.02, "whole network", color=edu.plots.GOOD, fontsize=9, ha="right", va="bottom")
 axes.axvline(100 * tickets["smallest_matching_share"], color=edu.plots.BUDGET, ls="--")
 axes.set(xscale="log", xlabel="weights left, % (log scale)",
          ylabel="test accuracy, points\nabove the whole network")  # fmt: skip
@@ -235,16 +235,16 @@ edu.show(
 
 # %% [markdown]
 # **See:** follow the orange line to the red one. Down to
-# {{results.lottery_ticket.smallest_matching_share:.3f}} of its weights the ticket is within 0.1 points
+# {{results.lottery_ticket.smallest_matching_percent:.1f}} % of its weights the ticket is within 0.1 points
 # of the whole network, by the mean of {{results.lottery_ticket.seeds}} seeds. The grey squares wear the
-# same masks and fall: at {{results.lottery_ticket.reinit_gap_share:.3f}} they are
+# same masks and fall: at {{results.lottery_ticket.reinit_gap_percent:.1f}} % they are
 # {{results.lottery_ticket.reinit_gap_points:.1f}} points below.
 #
 # The recipe is the paper's: Adam at a constant rate, batches of 60, of 50,000 steps our first
-# {{results.lottery_ticket.recipe.num_steps:,}}. The blue line is a recipe in more haste, six epochs with one cycle of
+# {{results.lottery_ticket.recipe.num_steps:,}}. The purple line is a recipe in more haste, six epochs with one cycle of
 # the rate. It trains the whole network better, to {{results.lottery_ticket.in_haste.dense_accuracy:.1f}} % in place of
 # {{results.lottery_ticket.dense_accuracy:.1f}} %, and its tickets match only down to
-# {{results.lottery_ticket.in_haste.smallest_matching_share:.3f}}. How small a winner is depends on whom it must
+# {{results.lottery_ticket.in_haste.smallest_matching_percent:.1f}} %. How small a winner is depends on whom it must
 # match.
 #
 # ## Measure it: is it faster?
