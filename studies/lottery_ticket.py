@@ -16,7 +16,7 @@ The test set is read once a recipe, seed and round.
 Defined before any test accuracy was seen: a share of weights *matches* if the mean test accuracy of
 the seeds is at most 0.1 points below that of the whole networks, and so is that of every larger
 share. The gap to the control is read at round 8, where 2.9 % of the weights are left.
-Ten minutes a seed of the paper's recipe, two of the others, one core; finished seeds are kept in
+Fourteen minutes a seed of the paper's recipe, two of the others, one core; finished seeds stay in
 data/cache, so a study goes on.
 """
 

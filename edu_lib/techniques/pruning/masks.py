@@ -21,7 +21,7 @@ class Mask(nn.Module):
         self.register_buffer("mask", mask)
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight * self.mask.to(weight.dtype)  # twice as fast as with a bool
+        return weight * self.mask.to(weight.dtype)  # a product with a bool is slower
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """What to store when someone assigns `layer.weight`: the value itself."""
