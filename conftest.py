@@ -1,28 +1,148 @@
-"""Settings of nbval, which runs the notebooks and compares their outputs with the stored ones."""
+"""How the notebooks are proved: nbval runs them, and this adds what nbval lacks.
+
+A cell is run as Jupyter runs it, pictures are not compared, waits are long, a line says which
+chapter runs, and each chapter's memory is a test of its own.
+"""
+
+import json
+import time
+from pathlib import Path
+from queue import Empty
 
 import pytest
 from nbval import plugin
 from nbval.kernel import RunningKernel
 
-# Pictures and HTML carry measured digits. Their text/plain is what is compared.
-NOT_COMPARED = ("text/html", "image/png", "image/svg+xml")
+from tools.drift import NOT_COMPARED
+from tools.peak import PeakMemory
+
+CHAPTER_MB = 1500  # what the kernel of a chapter may hold, its children included
+PATIENCE_SECONDS = 600  # nbval gives a kernel 10 s to say that it lives and 5 s for its outputs
+LOOK_SECONDS = 2
+QUICK_CHAPTERS = ("00_start_here", "08_pruning")
+# modules that prove the launcher, the tools and the studies, not the library
+NOT_QUICK = (
+    "test_browser",
+    "test_build",
+    "test_classroom_nbval",
+    "test_drift",
+    "test_kit",
+    "test_network_files",
+    "test_offline",
+    "test_roads_splits",
+    "test_studies_frame",
+    "test_studies_data_hunger",
+    "test_study_cpu_gpu",
+    "test_study_deep_compression",
+    "test_study_distillation",
+)
+RECORD = Path(__file__).parent / "data" / "results" / "chapter_seconds.json"
 
 
-def _execute_as_jupyter(self, cell_input, allow_stdin=None):
-    """Run a cell with its history stored, so that a trailing `;` hides its value as in Jupyter."""
-    return self.kc.execute(
-        cell_input, store_history=True, allow_stdin=allow_stdin, stop_on_error=False
-    )
+class ChapterKernel(RunningKernel):
+    """nbval's kernel, which a loaded machine may keep waiting."""
+
+    def execute_cell_input(self, cell_input, allow_stdin=None):
+        """Run a cell with its history stored, so that a trailing `;` hides its value."""
+        return self.kc.execute(
+            cell_input, store_history=True, allow_stdin=allow_stdin, stop_on_error=False
+        )
+
+    def await_reply(self, msg_id, timeout=None):
+        """Wait as long as the kernel lives, PATIENCE_SECONDS at least; else raise queue.Empty."""
+        end = time.monotonic() + max(timeout or 0, PATIENCE_SECONDS)
+        while True:
+            try:
+                return super().await_reply(msg_id, LOOK_SECONDS)
+            except Empty:
+                if not self.is_alive():
+                    raise RuntimeError("the kernel ended while the cell ran") from None
+                if time.monotonic() > end:
+                    raise
 
 
-RunningKernel.execute_cell_input = _execute_as_jupyter
+plugin.RunningKernel = ChapterKernel
+
+
+class Chapter(plugin.IPyNbFile):
+    """A notebook: its cells, and after them a test of the memory that its kernel took."""
+
+    memory = None
+
+    def setup(self):
+        """Say which chapter runs, start its kernel and follow that kernel's memory."""
+        report = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report is not None:
+            report.write_line(f"\n{self.path.stem}: {last_time(self.path.stem)}")
+        super().setup()
+        self.skip_compare = (*self.skip_compare, *NOT_COMPARED)
+        self.memory = PeakMemory(self.kernel.km.provisioner.pid).start()
+
+    def collect(self):
+        """The code cells, then the memory."""
+        for cell in super().collect():
+            cell.output_timeout = PATIENCE_SECONDS
+            yield cell
+        yield KernelMemory.from_parent(self, name="memory")
+
+    def teardown(self):
+        """Stop following the memory, then the kernel."""
+        if self.memory is not None:
+            self.memory.stop()
+        super().teardown()
+
+
+class KernelMemory(pytest.Item):
+    """Fails if the kernel of a chapter and its children held more than CHAPTER_MB."""
+
+    def runtest(self):
+        """Read the peak from the operating system; the kernel still runs."""
+        peak_mb = self.parent.memory.stop()
+        if peak_mb > CHAPTER_MB:
+            pytest.fail(f"{self.parent.path.stem} took {peak_mb:,.0f} MB", pytrace=False)
+
+    def reportinfo(self):
+        """Where a failure is reported."""
+        return self.path, 0, f"{self.parent.path.name}: at most {CHAPTER_MB:,} MB of memory"
+
+
+def last_time(chapter: str) -> str:
+    """What a chapter took when it was measured last, for the progress line."""
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
+    seconds = record.get(chapter)
+    return "never measured" if seconds is None else f"{seconds:.0f} CPU seconds when last measured"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path, parent):
-    """Add the types above to those that nbval leaves out."""
+    """Notebooks become chapters."""
     collected = yield
-    for node in collected:
-        if isinstance(node, plugin.IPyNbFile):
-            node.skip_compare = (*node.skip_compare, *NOT_COMPARED)
-    return collected
+    return [
+        Chapter.from_parent(parent, path=file_path) if isinstance(node, plugin.IPyNbFile) else node
+        for node in collected
+    ]
+
+
+def pytest_addoption(parser):
+    """--quick: what proves most in three minutes."""
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="the library and two chapters, without what is marked slow or needs a browser",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Under --quick leave out what is slow; the memory of this process is looked at last."""
+    if config.getoption("--quick"):
+        kept = [item for item in items if is_quick(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+    items.sort(key=lambda item: "runs_last" in item.keywords)
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether an item belongs to the quick proof."""
+    if item.path.suffix == ".ipynb":
+        return item.path.stem in QUICK_CHAPTERS
+    return item.path.stem not in NOT_QUICK and not {"slow", "browser"} & set(item.keywords)

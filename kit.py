@@ -1,10 +1,19 @@
 #!/usr/bin/env python3
 """Thirty Frames: the one command.
 
-    python3 kit.py lab            open the chapters in JupyterLab
+    python3 kit.py lab            open your copies of the chapters in JupyterLab, to be solved
+    python3 kit.py lab --solutions    open copies of the solved chapters
     python3 kit.py test           prove that all of it works: library, tools, every notebook
+    python3 kit.py test --quick   prove the library and two chapters, in under three minutes
     python3 kit.py build [NN]     build the chapters, or chapter NN, from notebooks/source
+    python3 kit.py release [FOLDER]   make a course folder for nbgrader: assignments, hidden tests
+    python3 kit.py grade FOLDER   grade what was handed in there: CSV and pages of feedback
+    python3 kit.py slides [NN]    make decks to present, in build/slides, which need no network
+    python3 kit.py site           make the book as web pages, in build/site, which need no network
+    python3 kit.py phone MODEL    make a page that runs thirty_frames, or an ONNX file, on a phone
+    python3 kit.py devices FOLDER      draw the devices of a class from what their pages gave
     python3 kit.py bench          time the kit's networks on this machine (--save keeps the figures)
+    python3 kit.py report MODULE:FUNCTION    write a page on a network of your own, all its forms
     python3 kit.py doctor         say what this machine is and what it lacks
 
 The first use makes the folder .venv and installs requirements.txt there; later uses start at once.
@@ -13,25 +22,23 @@ What follows the command is handed on: `kit.py test -k lenet`, `kit.py lab --no-
 
 from __future__ import annotations  # an older Python must come as far as check_python
 
-import hashlib
-import json
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import venv
+import time
 from pathlib import Path
 
+from tools import copies, guard, venv
+
 ROOT = Path(__file__).resolve().parent
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
-NEEDED_GB = 8 if sys.platform == "linux" else 3
 FIRST_PORT, NUM_PORTS = 8888, 100
 STOP_SECONDS = 15
-START_NOTEBOOK = "lab/tree/notebooks/00_start_here.ipynb"
-
-LEARNER, BUILDER = "requirements.txt", "requirements-dev.txt"
+WORK = "work"  # the learner's own folder, which git ignores
+START_NOTEBOOK = "lab/tree/{folder}/00_start_here.ipynb"
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 BROWSER_PATHS = (  # where macOS and Windows keep them, off the PATH
@@ -41,49 +48,78 @@ BROWSER_PATHS = (  # where macOS and Windows keep them, off the PATH
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 )
 
-LAB_SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-    }
-}
-
 
 def main(arguments: list[str]) -> int:
     """Run one command of the kit; returns its exit code."""
-    commands = {"lab": lab, "test": test, "build": build, "bench": bench, "doctor": doctor}
+    offered = (
+        *(lab, test, build, slides, site, release, grade),
+        *(phone, devices, bench, report, doctor),
+    )
+    commands = {function.__name__: function for function in offered}
     if not arguments or arguments[0] in ("help", "-h", "--help"):
         print(__doc__.strip())
         return 0
     name, *rest = arguments
     if name not in commands:
         raise SystemExit(f"kit.py has no command {name!r}; it has: {', '.join(commands)}.")
-    return commands[name](rest)
+    try:
+        return commands[name](rest)
+    except OSError as error:
+        if error.errno not in guard.FULL + guard.REFUSED:
+            raise
+        raise SystemExit(guard.sentence(error, ROOT)) from None
 
 
 def lab(arguments: list[str]) -> int:
-    """Open JupyterLab on 127.0.0.1, with its token, at the first chapter."""
-    port = choose_port(arguments)
-    python = environment(LEARNER)
+    """Open JupyterLab on 127.0.0.1, with its token, at the learner's copy of the first chapter."""
+    if any(map(is_port, arguments)):
+        choose_port(arguments)  # what cannot be had is said before packages are installed
+    python = venv.environment(venv.LEARNER)
+    solutions = "--solutions" in arguments
+    with contextlib.ExitStack() as held:
+        held.enter_context(guard.alone(ROOT))
+        folder = lay_out_chapters(ROOT, solutions)
+        port = choose_port(arguments)
+
+        def until_it_listens(process: subprocess.Popen) -> None:
+            while process.poll() is None and not answers(port):
+                time.sleep(0.1)
+            held.close()  # the next lab finds this port taken
+
+        rest = [word for word in arguments if not is_port(word) and word != "--solutions"]
+        words = ["-m", "jupyterlab", *lab_options(port, folder), *rest]
+        return run(python, *words, after_start=until_it_listens, **home())
+
+
+def lab_options(port: int, folder: str) -> list[str]:
+    """What JupyterLab is told. folder: where the chapters to be opened lie, below the kit."""
     options = [
         "--ip=127.0.0.1",
         f"--port={port}",
         "--ServerApp.port_retries=0",
         "--ServerApp.answer_yes=True",  # Ctrl-C stops the server without a question
         f"--ServerApp.root_dir={ROOT}",
-        f"--LabApp.default_url=/{START_NOTEBOOK}",
+        f"--LabApp.default_url=/{START_NOTEBOOK.format(folder=folder)}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
-    rest = [word for word in arguments if not is_port(word)]
-    return run(python, "-m", "jupyterlab", *options, *rest)
+    return options
+
+
+def lay_out_chapters(root: Path, solutions: bool) -> str:
+    """Copy the labs, or the solved chapters, to the learner's folder; returns it below `root`."""
+    name = "solutions" if solutions else "labs"
+    editions = copies.solved(root) if solutions else copies.labs(root)
+    for sentence in copies.lay_out(editions, root / WORK / name):
+        print(sentence, flush=True)
+    return f"{WORK}/{name}"
 
 
 def test(arguments: list[str]) -> int:
     """Run every test, with connections to other machines refused."""
-    python = environment(LEARNER, BUILDER)
+    python = venv.environment(venv.LEARNER, venv.BUILDER, venv.TEACHER)
     browser = find_browser()
     if browser is None and os.environ.get("CI"):
         raise SystemExit("No Chromium was found: install it (on Debian: apt-get install chromium).")
@@ -92,6 +128,7 @@ def test(arguments: list[str]) -> int:
     code = run(
         python, "-m", "pytest", *left_out, *arguments,
         PYTHONPATH=offline.rstrip(os.pathsep), KIT_BROWSER=browser or "",
+        **home(),
     )  # fmt: skip
     if browser is None:
         print("Left out: the tests in a browser. They need Chromium or Chrome on the PATH.")
@@ -100,30 +137,100 @@ def test(arguments: list[str]) -> int:
 
 def build(arguments: list[str]) -> int:
     """Build chapters from their source."""
-    return run(environment(LEARNER, BUILDER), "-m", "tools.build", *arguments)
+    python = venv.environment(venv.LEARNER, venv.BUILDER)
+    return run(python, "-m", "tools.build", *arguments, **home())
+
+
+def slides(arguments: list[str]) -> int:
+    """Make the decks."""
+    python = venv.environment(venv.LEARNER, venv.BUILDER)
+    return run(python, "-m", "tools.slides", *arguments, **home())
+
+
+def site(arguments: list[str]) -> int:
+    """Make the web pages."""
+    python = venv.environment(venv.LEARNER, venv.BUILDER)
+    return run(python, "-m", "tools.site", *arguments, **home())
+
+
+def release(arguments: list[str]) -> int:
+    """Make a course folder that nbgrader can work with."""
+    return course("tools.course.release", arguments)
+
+
+def grade(arguments: list[str]) -> int:
+    """Grade the submissions of a course folder."""
+    if os.name == "nt":
+        raise SystemExit("kit.py grade needs Linux or macOS: on Windows, run it in WSL.")
+    return course("tools.course.grade", arguments)
+
+
+def course(module: str, arguments: list[str]) -> int:
+    """Run a tool of the course; a folder that stands first is told from where the person is."""
+    python = venv.environment(venv.LEARNER, venv.BUILDER, venv.TEACHER)
+    if arguments and not arguments[0].startswith("-"):
+        arguments = [os.path.abspath(arguments[0]), *arguments[1:]]
+    return run(python, "-m", module, *arguments, **home())
+
+
+def phone(arguments: list[str]) -> int:
+    """Make a page that runs a network on a phone."""
+    return tool_on_files("tools.phone", arguments)
+
+
+def devices(arguments: list[str]) -> int:
+    """Draw what the phone pages of a class gave."""
+    return tool_on_files("tools.devices", arguments)
+
+
+def tool_on_files(module: str, arguments: list[str]) -> int:
+    """Run a tool whose arguments are files, told from where the person is."""
+    python = venv.environment(venv.LEARNER)
+    return run(python, "-m", module, *map(os.path.abspath, arguments), **home())
 
 
 def bench(arguments: list[str]) -> int:
     """Time the networks of the kit on this machine."""
-    return run(environment(LEARNER), "-m", "studies.bench", *arguments)
+    python = venv.environment(venv.LEARNER)
+    return run(python, "-m", "studies.bench", *arguments, **home())
+
+
+def report(arguments: list[str]) -> int:
+    """Write the comparison of all forms of a network as an HTML page."""
+    python = venv.environment(venv.LEARNER)
+    return run(python, "-m", "tools.report", *arguments, **home())
 
 
 def doctor(arguments: list[str]) -> int:
     """Describe this machine; needs no .venv, and says so where one is missing."""
-    python = python_of(ROOT / ".venv")
-    return run(python if starts(python) else Path(sys.executable), "-m", "tools.doctor", *arguments)
+    python = venv.python_of(ROOT / ".venv")
+    return run(
+        python if venv.starts(python) else Path(sys.executable), "-m", "tools.doctor", *arguments
+    )
 
 
-def run(python: Path, *words: str, **variables: str) -> int:
-    """Run `python words...` in the kit's folder; returns its exit code, 130 on an interrupt."""
+def home() -> dict[str, str]:
+    """Environment variables that give a home to a user who has none; empty for all others."""
+    return guard.settings_without_home(ROOT / WORK / "home")
+
+
+def run(python: Path, *words: str, after_start=None, **variables: str) -> int:
+    """Run `python words...` in the kit's folder; returns its exit code, 130 on an interrupt.
+
+    after_start: called with the process when it has been started. On Linux the process ends with
+    this one, even if this one is killed.
+    """
     settings = {
         **os.environ,
         "PATH": str(python.parent) + os.pathsep + os.environ.get("PATH", ""),
         **variables,
     }
-    process = subprocess.Popen([str(python), *words], cwd=ROOT, env=settings)
+    command = [str(python), *words]
+    process = subprocess.Popen(command, cwd=ROOT, env=settings, **guard.child_options())
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
+        if after_start:
+            after_start(process)
         code = process.wait()
     except KeyboardInterrupt:
         stop(process)
@@ -142,132 +249,6 @@ def stop(process: subprocess.Popen) -> None:
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             end()
     process.wait()
-
-
-def environment(*requirement_files: str, root: Path = ROOT) -> Path:
-    """The Python of .venv, with the packages of the files installed; repairs what is half-made."""
-    check_python(sys.version_info[:2])
-    folder = root / ".venv"
-    python = python_of(folder)
-    missing = [name for name in requirement_files if not is_installed(name, root)]
-    if not missing:
-        return python
-    check_disk(root)
-    if not works(python):
-        make_venv(folder)
-    for name in missing:
-        install(python, name, root)
-    return python
-
-
-def check_python(version: tuple[int, int]) -> None:
-    """Exit with one sentence unless `version` is one the pinned packages support."""
-    if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
-        oldest, newest, this = (
-            ".".join(map(str, pair)) for pair in (OLDEST_PYTHON, NEWEST_PYTHON, version)
-        )
-        raise SystemExit(
-            f"Python {oldest} to {newest} is needed and this is Python {this}: "
-            f"run kit.py with another one, such as `python{oldest} kit.py lab`."
-        )
-
-
-def check_disk(root: Path) -> None:
-    """Exit with one sentence if the disk cannot hold the packages."""
-    free_gb = shutil.disk_usage(root).free / 1e9
-    if free_gb < NEEDED_GB:
-        raise SystemExit(
-            f"The disk of {root} has {free_gb:.1f} GB free and the packages need {NEEDED_GB} GB: "
-            "make room and run the same command again."
-        )
-
-
-def make_venv(folder: Path) -> None:
-    """Make .venv anew; what an interrupted run left there is removed first."""
-    print(f"Making {folder} ...", flush=True)
-    try:
-        venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(folder)
-    except subprocess.CalledProcessError as error:
-        raise SystemExit(
-            f"Python could not make {folder} ({error}): install its venv module "
-            "(on Debian and Ubuntu: apt install python3-venv) and run the same command again."
-        ) from None
-    except OSError as error:
-        raise SystemExit(
-            f"{folder} could not be written ({error}): close the programs that use it, "
-            "delete the folder and run the same command again."
-        ) from None
-
-
-def install(python: Path, name: str, root: Path) -> None:
-    """Install a requirement file with pip, then stamp it; a failed pip leaves no stamp."""
-    print(f"Installing {name}; the first time takes some minutes ...", flush=True)
-    if stamp(name, root).exists():
-        stamp(name, root).unlink()  # an interrupted pip must not leave an old stamp valid
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    files = ["-r", str(root / name), "-c", str(root / "constraints.txt")]
-    code = subprocess.run([*command, *files], cwd=root).returncode
-    if code != 0:
-        raise SystemExit(
-            f"pip could not install {name} (its reason stands above): check the connection and "
-            "the free disk space, then run the same command again."
-        )
-    put_the_kit_on_the_path(python, root)
-    stamp(name, root).write_text(fingerprint(name, root))
-
-
-def put_the_kit_on_the_path(python: Path, root: Path) -> None:
-    """Let every notebook import edu_lib, and keep JupyterLab from asking for news."""
-    question = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = subprocess.check_output([str(python), "-c", question], text=True).strip()
-    (Path(packages) / "thirty_frames.pth").write_text(f"{root}\n", encoding="utf-8")
-    settings = root / ".venv" / "share" / "jupyter" / "lab" / "settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
-
-
-def fingerprint(name: str, root: Path) -> str:
-    """A hash of what is to be installed: the file, the constraints, the Python, the place."""
-    content = b"".join((root / file).read_bytes() for file in (LEARNER, name, "constraints.txt"))
-    return hashlib.sha256(content + sys.version.encode() + str(root).encode()).hexdigest()
-
-
-def stamp(name: str, root: Path) -> Path:
-    """The file that says which fingerprint of a requirement file is installed."""
-    return root / ".venv" / f"{name}.installed"
-
-
-def is_installed(name: str, root: Path) -> bool:
-    """Whether .venv runs and holds exactly what the requirement file asks for now."""
-    mark = stamp(name, root)
-    made = mark.is_file() and mark.read_text() == fingerprint(name, root)
-    return made and starts(python_of(root / ".venv"))
-
-
-def python_of(folder: Path) -> Path:
-    """The Python of a virtual environment, on any system."""
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def starts(python: Path) -> bool:
-    """Whether this Python starts; takes some hundredths of a second."""
-    return succeeds(python, "-I", "-S", "-c", "pass")
-
-
-def works(python: Path) -> bool:
-    """Whether this Python starts and has pip."""
-    return succeeds(python, "-m", "pip", "--version")
-
-
-def succeeds(python: Path, *words: str) -> bool:
-    """Whether `python words...` exits with 0 within a minute."""
-    if not python.exists():
-        return False
-    try:
-        process = subprocess.run([str(python), *words], capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return process.returncode == 0
 
 
 def choose_port(arguments: list[str]) -> int:
@@ -306,6 +287,12 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def answers(port: int) -> bool:
+    """Whether a server listens on this port of 127.0.0.1; asking does not take the port from it."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def find_browser() -> str | None:

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edu_lib.roads.splits import road_split
+from edu_lib.files import DATA_FOLDER, no_data
 
-DATA_FOLDER = Path(__file__).resolve().parent.parent / "data"
 VALIDATION_SIZE = 5_000
 SPLIT_SEED = 1998
 
@@ -109,33 +108,51 @@ class Dataset:
     """A data set: `train` (60,000 images) and `test` (10,000).
 
     Every choice is made on `validation`, cut from `train`; `test` is read once, at the end.
+    folder: where the four archives lie. A split is read when it is first asked for, since 60,000
+    images take 188 MB.
     """
 
-    train: Split
-    test: Split
-
-    @property
-    def fit(self) -> Split:
-        """The 55,000 training images that are left when `validation` is taken out."""
-        return self._parts[0]
-
-    @property
-    def validation(self) -> Split:
-        """5,000 training images, drawn at random and always the same."""
-        return self._parts[1]
+    folder: Path
+    classes: tuple[str, ...]
 
     @cached_property
-    def _parts(self) -> tuple[Split, Split]:
+    def train(self) -> Split:
+        """All 60,000 training images, in the order of the archive."""
+        return _split(*self._read("train"), self.classes)
+
+    @cached_property
+    def test(self) -> Split:
+        """The 10,000 test images."""
+        return _split(*self._read("test"), self.classes)
+
+    @cached_property
+    def fit(self) -> Split:
+        """The 55,000 training images that are left when `validation` is taken out."""
+        return self._part(slice(VALIDATION_SIZE, None))
+
+    @cached_property
+    def validation(self) -> Split:
+        """5,000 training images, drawn at random and always the same."""
+        return self._part(slice(VALIDATION_SIZE))
+
+    def _part(self, drawn: slice) -> Split:
+        """The training images that come at these places of a random order."""
+        images, labels = self._read("train")
         generator = torch.Generator().manual_seed(SPLIT_SEED)
-        order = torch.randperm(len(self.train), generator=generator)
-        fit, validation = order[VALIDATION_SIZE:], order[:VALIDATION_SIZE]
-        return self.train.subset(fit), self.train.subset(validation)
+        indices = torch.randperm(len(images), generator=generator)[drawn]
+        return _split(images[indices], labels[indices], self.classes)
+
+    def _read(self, split: str) -> tuple[Tensor, Tensor]:
+        """Images, uint8 [N, 28, 28], and labels, uint8 [N], of "train" or "test"."""
+        images, labels = (ARCHIVES[f"{split}_{kind}"] for kind in ("images", "labels"))
+        return read_idx(self.folder / images), read_idx(self.folder / labels)
 
 
 def mnist(folder: Path | None = None) -> Dataset:
     """Handwritten digits, 28x28 (LeCun, Cortes, Burges 1998). Taught in chapter 02.
 
-    folder: where MNIST/ lies; the repository's data/ by default.
+    folder: where MNIST/ lies; by default the repository's data/, or the folder that
+    the environment variable THIRTY_FRAMES_DATA names.
     Raises FileNotFoundError or ValueError naming the file that is missing or damaged.
     """
     return _load("MNIST", MNIST_CLASSES, folder)
@@ -144,55 +161,11 @@ def mnist(folder: Path | None = None) -> Dataset:
 def fashion_mnist(folder: Path | None = None) -> Dataset:
     """Articles of clothing, 28x28 (Xiao, Rasul, Vollgraf 2017). Taught in chapter 03.
 
-    folder: where FashionMNIST/ lies; the repository's data/ by default.
+    folder: where FashionMNIST/ lies; by default the repository's data/, or the folder that
+    the environment variable THIRTY_FRAMES_DATA names.
     Raises FileNotFoundError or ValueError naming the file that is missing or damaged.
     """
     return _load("FashionMNIST", FASHION_CLASSES, folder)
-
-
-@dataclass(frozen=True)
-class RoadSplit:
-    """Road scenes: X uint8 [N, 3, H, W]; y a dict of labels, place and weather a word an image.
-
-    y: "segmentation" uint8 [N, H, W], "depth" float16 [N, H, W] in metres, "steering" float32 [N]
-    in degrees, positive to the right, "vehicles" int64 [N].
-    """
-
-    X: Tensor
-    y: dict[str, Tensor]
-    place: tuple[str, ...]
-    weather: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def subset(self, indices: Tensor) -> "RoadSplit":
-        """The scenes at `indices` (int64 [M]), in that order."""
-        return RoadSplit(
-            self.X[indices],
-            {name: labels[indices] for name, labels in self.y.items()},
-            tuple(self.place[i] for i in indices.tolist()),
-            tuple(self.weather[i] for i in indices.tolist()),
-        )
-
-
-def road_scenes(
-    split: str, count: int | None = None, height: int = 128, width: int = 256
-) -> RoadSplit:
-    """Generated road scenes with perfect labels; drawn on first use, then cached in data/cache.
-
-    split: "train", "validation" or "test": 8,000, 500 and 1,000 scenes unless `count` is given.
-    All come from one generator: what is measured here says nothing about real roads.
-    Raises what `edu_lib.roads.road_split` raises. Taught in chapter 12.
-    """
-    arrays = road_split(split, count, height, width)
-    labels = ("segmentation", "depth", "steering", "vehicles")
-    return RoadSplit(
-        torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).contiguous(),
-        {name: torch.from_numpy(arrays[name]).clone() for name in labels},
-        tuple(arrays["place"].tolist()),
-        tuple(arrays["weather"].tolist()),
-    )
 
 
 def check_archive(name: str, folder: Path | None = None) -> Path:
@@ -201,7 +174,12 @@ def check_archive(name: str, folder: Path | None = None) -> Path:
     Raises FileNotFoundError if it is missing, ValueError if its size or its SHA-256 is wrong.
     """
     path = Path(folder or DATA_FOLDER) / name
-    restore = f"restore it with `git checkout -- data/{name}`, or see data/README.md for its origin"
+    restore = (
+        f"restore it with `git checkout -- data/{name}` or from a fresh download of the kit; "
+        "data/README.md names its origin"
+    )
+    if not path.is_file() and not path.parent.is_dir():
+        raise FileNotFoundError(no_data(path))
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: {restore}")
     if path in _verified:
@@ -235,12 +213,8 @@ def read_idx(path: Path) -> Tensor:
 
 
 def _load(name: str, classes: tuple[str, ...], folder: Path | None) -> Dataset:
-    read = {
-        key: read_idx(check_archive(f"{name}/{file}", folder)) for key, file in ARCHIVES.items()
-    }
-    train = _split(read["train_images"], read["train_labels"], classes)
-    test = _split(read["test_images"], read["test_labels"], classes)
-    return Dataset(train, test)
+    paths = [check_archive(f"{name}/{file}", folder) for file in ARCHIVES.values()]
+    return Dataset(paths[0].parent, classes)
 
 
 def _split(images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> Split:

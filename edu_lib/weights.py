@@ -1,57 +1,64 @@
-"""Trained weights that ship with the kit: data/weights/NAME.safetensors."""
+"""Trained weights as files of safetensors: data/weights/NAME.safetensors ships with the kit."""
 
-import os
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
-WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "data" / "weights"
+from edu_lib.files import DATA_FOLDER, no_data, write_whole
+from edu_lib.sizes import fill_
+
+WEIGHTS_FOLDER = DATA_FOLDER / "weights"
 
 
 def save_weights(
-    model: nn.Module, name: str, half: bool = False, folder: Path = WEIGHTS_FOLDER
+    model: nn.Module, name: str, half: bool = False, folder: str | Path = WEIGHTS_FOLDER
 ) -> Path:
     """Write the weights of `model` to `folder`/NAME.safetensors, all or nothing; returns the path.
 
-    half: store floating-point numbers in 16 bits.
+    half: store floating-point numbers in 16 bits. A tensor that stands in two places is written
+    under both names. Raises ValueError if a part keeps something else than tensors in its state,
+    PermissionError if the folder is read-only.
     """
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    if half:
-        tensors = {
-            key: value.half() if value.is_floating_point() else value
-            for key, value in tensors.items()
-        }
-    path = Path(folder) / f"{name}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial)
-    os.replace(partial, path)
-    return path
+    tensors = {}
+    for key, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f"{key!r} is a {type(value).__name__}: weights are tensors alone")
+        value = value.detach().cpu().contiguous()
+        tensors[key] = value.half() if half and value.is_floating_point() else value
+    storages: set[int] = set()
+    for key, value in tensors.items():
+        if value.untyped_storage().data_ptr() in storages:
+            tensors[key] = value.clone()  # the format knows no shared memory
+        storages.add(value.untyped_storage().data_ptr())
+    content = save(tensors)
+    return write_whole(
+        Path(folder) / f"{name}.safetensors", lambda partial: partial.write_bytes(content)
+    )
 
 
-def load_weights(model: nn.Module, name: str, folder: Path = WEIGHTS_FOLDER) -> nn.Module:
+def load_weights(
+    model: nn.Module, name: str, folder: str | Path = WEIGHTS_FOLDER, *, resize: bool = False
+) -> nn.Module:
     """Fill `model` with the weights of `folder`/NAME.safetensors; returns it in evaluation mode.
 
+    resize: its layers take the sizes in the file, so that a network as its constructor makes it
+    becomes the one with channels pruned away. A network that a technique rewrote (`factor`,
+    `separate`, ...) is filled after the same technique.
     Raises FileNotFoundError if there is no such file, ValueError if it is damaged or belongs to
-    another network.
+    another network; `model` is then as it was.
     """
     path = Path(folder) / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in Path(folder).glob("*.safetensors")))
-        raise FileNotFoundError(
-            f"there are no weights named {name!r}; there are: {known or 'none'}"
-        )
+        if not known:
+            raise FileNotFoundError(no_data(path))
+        raise FileNotFoundError(f"there are no weights named {name!r}; there are: {known}")
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}): restore it from the repository") from error
-    own = model.state_dict()
-    wrong = sorted(own.keys() ^ tensors.keys())
-    wrong += [key for key in own.keys() & tensors.keys() if own[key].shape != tensors[key].shape]
-    if wrong:
-        raise ValueError(f"{path.name} does not fit {type(model).__name__}: see {wrong[0]}")
-    model.load_state_dict({key: value.to(own[key].dtype) for key, value in tensors.items()})
-    model.eval()
-    return model
+    fill_(model, tensors, path.name, resize)
+    return model.eval()

@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
+from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.models import SmallAlexNet
-from edu_lib.roads import PLACES, WEATHERS
+from roads import PLACES, WEATHERS
+from studies import frame
 
-COMMAND = "python3 -m studies.alexnet_filters"
+NAME = "alexnet_filters"
 SEEDS = (0, 1, 2)
 NUM_SCENES, SIDE = 2_500, 64
 NUM_CLASSES = len(PLACES) * len(WEATHERS)
@@ -79,14 +80,13 @@ def train(X: Tensor, y: Tensor, seed: int) -> SmallAlexNet:
     torch.nn.init.normal_(model.features.conv1.weight, std=0.01)
     edu.fit(
         model, X, y, augment=random_square, seed=seed, device="cpu", channels_last=True,
-        checkpoint=DATA_FOLDER / "cache" / f"alexnet_filters_{seed}.safetensors", **RECIPE,
+        checkpoint=frame.CACHE_FOLDER / f"alexnet_filters_{seed}.safetensors", **RECIPE,
     )  # fmt: skip
     return model
 
 
-def main() -> None:
-    """All seeds; weights of the first, and the result file."""
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """All seeds, for the result file; ships the weights of the first."""
     X, y = images_and_labels(road_scenes("train").subset(torch.arange(NUM_SCENES)))
     validation = images_and_labels(road_scenes("validation"))
     middle = slice((validation[0].shape[-1] - SIDE) // 2, (validation[0].shape[-1] + SIDE) // 2)
@@ -108,8 +108,8 @@ def main() -> None:
         "runs": runs, "accuracy_mean": mean(run["validation_accuracy"] for run in runs),
         "specialised_seeds": sum(run["chance_percent"] < 5 for run in runs),
     }  # fmt: skip
-    edu.save_result("alexnet_filters", figures, COMMAND)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

@@ -4,15 +4,14 @@
 
 As studies/alexnet_parts.py, with a quarter of the images and four times the epochs: as many steps,
 and far more overfitting. Writes data/results/alexnet_overfitting.json. Three minutes on one core;
-each run is kept in data/cache/alexnet_overfitting.
+each run is kept in data/runs/alexnet_overfitting.
 """
 
-import torch
-
 import edu_lib as edu
+from studies import frame
 from studies.alexnet_parts import RECIPE, SEEDS, parts_of
 
-COMMAND = "python3 -m studies.alexnet_overfitting"
+NAME = "alexnet_overfitting"
 NUM_IMAGES = 500
 FEW = {**RECIPE, "num_epochs": 4 * RECIPE["num_epochs"]}
 VARIANTS = ("plain", "dropout", "shifted")
@@ -20,16 +19,14 @@ VARIANTS = ("plain", "dropout", "shifted")
 
 def main() -> None:
     """The three variants, and the result file."""
-    torch.set_num_threads(1)
-    data = edu.fashion_mnist()
     figures = {
         "num_images": NUM_IMAGES,
         "seeds": len(SEEDS),
         "recipe": FEW,
-        "parts": parts_of(data, "alexnet_overfitting", NUM_IMAGES, FEW, VARIANTS),
+        "parts": parts_of(NAME, __doc__, NUM_IMAGES, FEW, VARIANTS),
     }
-    edu.save_result("alexnet_overfitting", figures, COMMAND)
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

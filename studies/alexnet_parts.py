@@ -4,24 +4,21 @@
 
 One part is changed at a time; the network is trained on 2,000 images and tested once a seed. Writes
 data/results/alexnet_parts.json. About seven minutes on one core; each run is kept in
-data/cache/alexnet_parts, so an interrupted study goes on where it stopped. The race of the
+data/runs/alexnet_parts, so an interrupted study goes on where it stopped. The race of the
 activations is studies/relu_vs_tanh.py, few images are studies/alexnet_overfitting.py.
 """
 
-import json
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
+from functools import cache
 from statistics import mean
 
 import torch
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER
-from edu_lib.measure.results import write_json
 from edu_lib.models import SmallAlexNet
+from studies import frame
 
-COMMAND = "python3 -m studies.alexnet_parts"
-FOLDER = "alexnet_parts"
+NAME = "alexnet_parts"
 NUM_IMAGES = 2_000
 
 SEEDS = (0, 1, 2)
@@ -39,18 +36,14 @@ VARIANTS: dict[str, tuple[dict, bool]] = {  # parts of the network, and whether 
 }
 
 
-def cached(folder: str, name: str, run: Callable[[], object]) -> object:
-    """What `run` gives, from the cache if it was done before."""
-    path = DATA_FOLDER / "cache" / folder / f"{name}.json"
-    if not path.exists():
-        write_json(path, {"value": run()})
-        print(f"{name}: {json.loads(path.read_text())['value']}", flush=True)
-    return json.loads(path.read_text(encoding="utf-8"))["value"]
+@cache
+def fashion_mnist() -> edu.Dataset:
+    return edu.fashion_mnist()
 
 
-def part_of(data: edu.Dataset, num_images: int, recipe: dict, variant: str, seed: int) -> dict:
+def part_of(num_images: int, recipe: dict, variant: str, seed: int) -> dict:
     """Training and test error of one variant and one seed, in percent."""
-    parts, shifted = VARIANTS[variant]
+    data, (parts, shifted) = fashion_mnist(), VARIANTS[variant]
     torch.manual_seed(seed)
     model = SmallAlexNet(**(PLAIN | parts))
     X, y = data.fit.X[:num_images], data.fit.y[:num_images]
@@ -78,31 +71,35 @@ def summary_of(runs: list[dict], plain: list[dict]) -> dict:
     }
 
 
-def parts_of(
-    data: edu.Dataset, folder: str, num_images: int, recipe: dict, variants: Iterable[str]
-) -> dict:
-    """The summary of each variant; every run is kept in data/cache/`folder`."""
-    train = partial(part_of, data, num_images, recipe)
-    runs = {
-        variant: [
-            cached(folder, f"{variant}_{seed}", partial(train, variant, seed)) for seed in SEEDS
-        ]
+def parts_of(study: str, doc: str, num_images: int, recipe: dict, variants: Iterable[str]) -> dict:
+    """The summary of each variant; `doc` introduces the study on the command line."""
+    chosen = frame.options(doc, parallel=True)
+    names = {
+        f"{variant}_{seed}": {
+            "num_images": num_images, "recipe": recipe, "variant": variant, "seed": seed,
+        }
         for variant in variants
-    }
-    return {variant: summary_of(each, runs["plain"]) for variant, each in runs.items()}
+        for seed in SEEDS
+    }  # fmt: skip
+    runs = frame.run_all(
+        part_of, names, study,
+        again=chosen.again, workers=chosen.workers, scheduler=chosen.scheduler,
+    )  # fmt: skip
+    each = {variant: [runs[f"{variant}_{seed}"] for seed in SEEDS] for variant in variants}
+    return {variant: summary_of(found, each["plain"]) for variant, found in each.items()}
 
 
 def main() -> None:
     """All parts, and the result file."""
-    torch.set_num_threads(1)
+    parts = parts_of(NAME, __doc__, NUM_IMAGES, RECIPE, VARIANTS)
     figures = {
         "num_images": NUM_IMAGES,
         "seeds": len(SEEDS),
         "parts_recipe": RECIPE,
-        "parts": parts_of(edu.fashion_mnist(), FOLDER, NUM_IMAGES, RECIPE, VARIANTS),
+        "parts": parts,
     }
-    edu.save_result("alexnet_parts", figures, COMMAND)
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

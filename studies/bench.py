@@ -8,6 +8,7 @@ meanwhile: a row whose A/A control is off is void and is not saved.
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,17 +16,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+import classroom
 import edu_lib as edu
+from classroom.final_network import final_network
 from edu_lib.deploy import container, export_int8
+from edu_lib.measure import EnergyMeter, Runner
 from edu_lib.models.roadnet import TASKS, RoadNet
 from edu_lib.techniques.quantization import quantize_static
 from edu_lib.weights import WEIGHTS_FOLDER
-from studies import cpu_gpu, int8
+from studies import cpu_gpu, frame, int8
 from studies.channel_pruning_choice import SHAPE
 from studies.separable_road import separable
 
 COMMAND = "python3 kit.py bench --save"
-ATTEMPTS = 3
+ENERGY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -146,28 +150,34 @@ ENTRIES = [
         quality=lambda: edu.load_result("multi_task")["tasks"]["segmentation"]["shared_seeds"][0],
         compressed=True,
     ),
+    Entry(
+        chapter="14",
+        model="Road: all tasks, thirty frames",
+        weights=None,
+        build=final_network,
+        input_shape=(1, 3, 128, 256),
+        quality_unit="% mean IoU",
+        quality=lambda: edu.load_result("thirty_frames")["steps"]["DPQ"][0]["test"]["miou"],
+        compressed=True,
+        export=export_int8,
+    ),
 ]
 
 
-def measure(entry: Entry, folder: Path) -> edu.LedgerRow:
-    """One row of the ledger. Raises RuntimeError if the machine was never quiet enough."""
+def measure(entry: Entry, folder: Path) -> tuple[classroom.LedgerRow, float | str]:
+    """One row of the ledger, and the joules of a frame.
+
+    Raises RuntimeError if the machine was never quiet enough.
+    """
     model = entry.build().eval()
     if entry.weights is not None:
         model = edu.load_weights(model, entry.weights)
     X = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
     file = entry.export(model, X, folder / "network.onnx")
     runner = edu.onnxruntime_runner(file, X, threads=1, name=entry.model)
-    for _ in range(ATTEMPTS):
-        measurement = edu.measure_latency(runner)
-        if not measurement.void:
-            break
-    else:
-        raise RuntimeError(
-            f"{entry.model}: the timer's control was off {ATTEMPTS} times; close other programs "
-            "and run `python3 kit.py bench` again"
-        )
+    measurement = frame.until_quiet(lambda: edu.measure_latency(runner))
     cost = edu.count_cost(model, entry.input_shape)
-    return edu.LedgerRow(
+    row = classroom.LedgerRow(
         chapter=entry.chapter,
         model=entry.model,
         quality=entry.quality(),
@@ -179,6 +189,21 @@ def measure(entry: Entry, folder: Path) -> edu.LedgerRow:
         backend="ONNX Runtime, 1 thread",
         compressed=entry.compressed,
     )
+    return row, joules_per_frame(runner)
+
+
+def joules_per_frame(runner: Runner) -> float | str:
+    """Of the whole processor, idle power included; the words "not measured" without a counter."""
+    with EnergyMeter(runner.device) as meter:
+        runner.call()
+    if meter.joules is None:
+        return str(meter)
+    calls, end = 0, time.monotonic() + ENERGY_SECONDS
+    with EnergyMeter(runner.device) as meter:
+        while time.monotonic() < end or calls == 0:
+            runner.call()
+            calls += 1
+    return meter.joules / (calls * runner.batch)
 
 
 def main(arguments: list[str]) -> int:
@@ -189,21 +214,25 @@ def main(arguments: list[str]) -> int:
         return 2
     machine = edu.describe_machine()
     print(f"{machine['cpu']}, {machine['cores']} cores; one thread, batch 1")
-    rows = []
+    rows, energy = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for entry in ENTRIES:
             try:
-                row = measure(entry, Path(folder))
+                row, joules = measure(entry, Path(folder))
             except RuntimeError as error:
-                print(error)
+                print(f"{entry.model}: {error}")
                 return 1
             rows.append(row)
+            energy[row.model] = joules
+            spent = joules if isinstance(joules, str) else f"{1e3 * joules:.3g} mJ"
             print(
                 f"{row.model:32s} {row.quality:6.2f} {row.quality_unit:24s} "
-                f"{row.file_bytes:10,} bytes {row.p50_ms:9.4f} ms"
+                f"{row.file_bytes:10,} bytes {row.p50_ms:9.4f} ms, "
+                f"energy of a frame: {spent}"
             )
     if "--save" in arguments:
-        path = edu.save_result("ledger", {"rows": [asdict(row) for row in rows]}, COMMAND)
+        figures = {"rows": [asdict(row) for row in rows], "joules_per_frame": energy}
+        path = edu.save_result("ledger", figures, COMMAND)
         recorded = cpu_gpu.record_accelerator()
         if recorded:
             print(f"Added {recorded} to cpu_gpu.json.")
@@ -212,4 +241,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    frame.start(lambda: main(sys.argv[1:]))

@@ -9,11 +9,10 @@ Roads: the heavy segmentation network, weights alone, a scale a channel or a blo
 trained on with 4 bits and with three values, half labels, half its own soft targets.
 Recipes were chosen on validation images and scenes; the test set is read once a row and seed. A
 first recipe for roads, lr 1e-3, had been read there too: -1.27 and -1.23 points. Writes
-data/results/bits.json row by row: what is there is kept, so a study goes on. A quarter of an hour
-for clothes and an hour for roads, one core.
+data/results/bits.json row by row; finished runs are kept in data/runs, so a study goes on. A
+quarter of an hour for clothes and an hour for roads, one core.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from statistics import mean
@@ -22,21 +21,22 @@ import torch
 from torch import nn
 
 import edu_lib as edu
-from edu_lib.data import road_scenes
+from classroom.road_scenes import road_scenes
+from edu_lib.layers import first_and_last
 from edu_lib.models.road_tasks import evaluate_road
 from edu_lib.techniques.quantization import (
     binarize,
-    finish_training,
-    prepare_training,
+    convert,
+    prepare_qat,
     quantize_static,
     quantize_weights,
     ternarize,
 )
+from studies import frame
 from studies.alexnet_weights import PARTS
 from studies.channel_pruning import augment, recovery_loss, teacher_logits
 from studies.channel_pruning_choice import heavy
 
-COMMAND = "python3 -m studies.bits"
 NAME = "bits"
 CALIBRATION = 64
 CLOTHES_RECIPE = {"num_epochs": 1, "batch_size": 128, "lr": 1e-3, "weight_decay": 0.0}
@@ -46,9 +46,9 @@ ROAD_RECIPES = {  # four bits are near, three values are not
     "ternary": {"num_scenes": 8000, "num_epochs": 2, "lr": 5e-4},
 }
 TRAINED = {
-    "lsq_4": partial(prepare_training, weight_bits=4),
-    "lsq_3": partial(prepare_training, weight_bits=3),
-    "lsq_2": partial(prepare_training, weight_bits=2),
+    "lsq_4": partial(prepare_qat, weight_bits=4),
+    "lsq_3": partial(prepare_qat, weight_bits=3),
+    "lsq_2": partial(prepare_qat, weight_bits=2),
 }
 BITS = {"lsq_4": 4, "lsq_3": 3, "lsq_2": 2, "ternary": 2, "binary": 1}
 
@@ -87,9 +87,10 @@ def trained_clothes(method: str, seed: int) -> float:
     if method in TRAINED:
         model = TRAINED[method](clothes(), split.X[:CALIBRATION])
     else:
-        model = {"ternary": ternarize, "binary": binarize}[method](clothes())
+        technique = {"ternary": ternarize, "binary": binarize}[method]
+        model = technique(clothes(), skip=first_and_last(clothes()))
     edu.fit(model, split.X, split.y, seed=seed, device="cpu", progress=False, **CLOTHES_RECIPE)
-    return accuracy(finish_training(model) if method in TRAINED else model)
+    return accuracy(convert(model) if method in TRAINED else model)
 
 
 def clothes_rows(seeds: int) -> Iterator[tuple[Row, Callable[[int], float], int]]:
@@ -125,12 +126,12 @@ def rounded_road(bits: int, block_size: int | None) -> float:
 def trained_road(method: str, seed: int) -> float:
     """An epoch or two more, in which weights are rounded in every forward pass."""
     if method == "ternary":
-        model = ternarize(heavy())
+        model = ternarize(heavy(), skip=first_and_last(heavy()))
     else:
         calibration = road_scenes("train", CALIBRATION).X.float() / 255
         model = TRAINED[method](heavy(), calibration)
     train_road(model, seed, **ROAD_RECIPES[method])
-    return miou(finish_training(model) if method in TRAINED else model)
+    return miou(convert(model) if method in TRAINED else model)
 
 
 def train_road(model: nn.Module, seed: int, num_scenes: int, num_epochs: int, lr: float) -> None:
@@ -180,42 +181,38 @@ def road_rows(seeds: int) -> Iterator[tuple[Row, Callable[[int], float], int]]:
 # Result file
 
 
-def stored() -> list[Row]:
-    """The rows that the result file has already."""
-    try:
-        return edu.load_result(NAME)["rows"]
-    except FileNotFoundError:
-        return []
-
-
 def save(found: Row, base: float) -> None:
-    """Adds a row, or puts it in the place of the one with fewer seeds."""
+    """Adds a row to the result file, or puts it in the place of the one that is there."""
     found["quality"] = mean(found["qualities"])
     found["change_points"] = found["quality"] - base
     found["seeds"] = len(found["qualities"])
     names = ("network", "method", "bits", "scales")
-    others = [each for each in stored() if any(each[name] != found[name] for name in names)]
-    edu.save_result(NAME, {"rows": [*others, found]}, COMMAND)
+    others = [
+        each
+        for each in frame.stored_result(NAME).get("rows", [])
+        if any(each[name] != found[name] for name in names)
+    ]
+    edu.save_result(NAME, {"rows": [*others, found]}, frame.command(NAME))
     print(found, flush=True)
 
 
 def main() -> None:
-    """The rows that the result file lacks."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """All rows of the parts that are asked for, each written as soon as it is found."""
     parts = {"clothes": clothes_rows, "roads": road_rows}
-    parser.add_argument("parts", nargs="*", default=list(parts), help=", ".join(parts))
-    parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for part in arguments.parts:
+    words = {"nargs": "*", "default": list(parts), "help": ", ".join(parts)}
+    chosen = frame.options(__doc__, {"parts": words}, seeds=3)
+    for part in chosen.parts:
         base = accuracy(clothes()) if part == "clothes" else miou(heavy())
-        for named, quality_of, seeds in parts[part](arguments.seeds):
-            known = next((each for each in stored() if named.items() <= each.items()), None)
-            qualities = list(known["qualities"]) if known else []
-            for seed in range(len(qualities), seeds):
-                qualities.append(quality_of(seed))
-                save(named | {"qualities": qualities}, base)
+        for named, quality_of, seeds in parts[part](chosen.seeds):
+            name = "_".join(map(str, named.values()))
+            runs = frame.run_all(
+                lambda seed, quality_of=quality_of: {"quality": quality_of(seed)},
+                {f"{name}_seed{seed}": {"seed": seed} for seed in range(seeds)},
+                NAME,
+                again=chosen.again,
+            )
+            save(named | {"qualities": [run["quality"] for run in runs.values()]}, base)
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

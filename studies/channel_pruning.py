@@ -12,10 +12,10 @@ Each method and seed is a training of its own, half an hour on one core; an inte
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
-import argparse
 import copy
-import json
 import os
+import tempfile
+from pathlib import Path
 from statistics import mean
 
 import numpy as np
@@ -24,11 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
+from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.deploy import container
-from edu_lib.measure.comparison import LatencyComparison
-from edu_lib.measure.results import write_json
-from edu_lib.measure.runner import Runner
+from edu_lib.measure import LatencyComparison, Runner
 from edu_lib.models.road_tasks import (
     as_input,
     augment_road,
@@ -37,16 +35,17 @@ from edu_lib.models.road_tasks import (
     sum_of_losses,
 )
 from edu_lib.techniques.distillation import soft_target_loss
+from edu_lib.training import fingerprint
 from edu_lib.weights import WEIGHTS_FOLDER
+from studies import frame
 from studies.channel_pruning_choice import SHAPE, heavy, macs_of, ours, theirs
 
-COMMAND = "python3 -m studies.channel_pruning"
 NAME = "channel_pruning"
-CACHE = DATA_FOLDER / "cache" / NAME
+CACHE = frame.CACHE_FOLDER / NAME
+MAX_SEEDS = 10
 CRITERIA = {"ours": "taylor_in_group", "torch_pruning": "lamp"}
 RECIPE = {"num_epochs": 6, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 TEMPERATURE, ALPHA = 2.0, 0.5
-ATTEMPTS = 5
 
 
 # Pruning
@@ -67,7 +66,7 @@ def pruned(method: str) -> nn.Module:
 
 def teacher_logits(scenes: RoadSplit) -> Tensor:
     """The heavy network's logits at half resolution, float16 [N, 9, H / 2, W / 2], on disk."""
-    path = CACHE / f"teacher_{len(scenes)}.npy"
+    path = CACHE / f"teacher_{len(scenes)}_{fingerprint(heavy())}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
@@ -122,19 +121,18 @@ def miou(model: nn.Module, scenes: RoadSplit) -> float:
     return evaluate_road(model, scenes.X, scenes.y).miou
 
 
-def run(method: str, seed: int) -> None:
-    """One method and seed: prune, recover, judge, store."""
+def judged(method: str, seed: int) -> dict:
+    """One method and seed: prune, recover, judge."""
     scenes, test_scenes = road_scenes("train"), road_scenes("test")
     model = pruned(method)
     macs = edu.count_cost(model, SHAPE).macs
     print(f"{method}, seed {seed}: {macs:,} MACs an image", flush=True)
     recover(model, scenes, f"{method}_{seed}", seed)
-    weights = edu.save_weights(model, f"{method}_{seed}", folder=CACHE)
-    write_json(
-        weights.with_suffix(".json"),
-        {"macs": macs, "miou": miou(model, test_scenes), "widths": widths(model)},
-    )
-    edu.export_onnx(model, torch.rand(SHAPE), weights.with_suffix(".onnx"))
+    figures = {"macs": macs, "miou": miou(model, test_scenes), "widths": widths(model)}
+    with tempfile.TemporaryDirectory() as folder:
+        file = edu.export_onnx(model, torch.rand(SHAPE), Path(folder) / "network.onnx")
+        files = {"safetensors": frame.weights_of(model), "onnx": file.read_bytes()}
+    return figures | {"files": files}
 
 
 def widths(model: nn.Module) -> dict[str, int]:
@@ -162,8 +160,8 @@ def ship() -> None:
 
 def runs_of(method: str) -> list[dict]:
     """The finished runs of a method, by seed."""
-    paths = sorted(CACHE.glob(f"{method}_*.json"))
-    return [json.loads(path.read_text()) for path in paths]
+    names = {f"{method}_{seed}": {"method": method, "seed": seed} for seed in range(MAX_SEEDS)}
+    return list(frame.finished(judged, names, NAME).values())
 
 
 def summarise() -> None:
@@ -184,7 +182,7 @@ def summarise() -> None:
         for method, each in runs.items()
     }
     ours = figures.pop("ours")
-    times = stored_times()
+    times = timed()
     gain = times.get("p50_gain")
     efficiency = None if gain is None else 100 * gain / ours["mac_gain"]
     edu.save_result(
@@ -198,26 +196,21 @@ def summarise() -> None:
             "conversion_efficiency": efficiency,
             "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
         },
-        COMMAND,
+        frame.command(NAME),
     )
 
 
-def stored_times() -> dict:
-    path = CACHE / "times.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+def timed() -> dict:
+    """The times that are stored of this processor, or none."""
+    return frame.finished(time_it, {"times": {}}, NAME, timed=True).get("times", {})
 
 
 def compare_quietly(reference: Runner, candidate: Runner) -> LatencyComparison:
-    """`compare_latency`, again if the machine was not quiet. Raises RuntimeError if it never is."""
-    for _ in range(ATTEMPTS):
-        comparison = edu.compare_latency(reference, candidate)
-        print(comparison, flush=True)
-        if not comparison.void:
-            return comparison
-    raise RuntimeError(f"the control was off {ATTEMPTS} times: close other programs")
+    """`compare_latency` on a quiet machine."""
+    return frame.until_quiet(lambda: edu.compare_latency(reference, candidate))
 
 
-def time_it() -> None:
+def time_it() -> dict:
     """p50 of the heavy network over that of ours, ONNX Runtime FP32, one thread and all."""
     X = torch.rand(SHAPE)
     path = edu.export_onnx(heavy(), X, CACHE / "heavy.onnx")
@@ -234,29 +227,32 @@ def time_it() -> None:
             f"heavy_p50_ms{key}": comparison.reference.p50_ms,
             f"pruned_p50_ms{key}": comparison.candidate.p50_ms,
         }
-    write_json(CACHE / "times.json", figures)
+    return figures
 
 
 def main() -> None:
     """One run, the times, or the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--method", choices=CRITERIA)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--time", action="store_true")
-    parser.add_argument("--summary", action="store_true")
-    parser.add_argument("--ship", action="store_true", help="seed 0 of ours to data/weights")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if arguments.method:
-        run(arguments.method, arguments.seed)
-    if arguments.time:
-        time_it()
-    if arguments.summary:
+    chosen = frame.options(
+        __doc__,
+        {
+            "--method": {"choices": CRITERIA},
+            "--seed": {"type": int, "choices": range(MAX_SEEDS), "default": 0},
+            "--threads": {"type": int, "default": 1},
+            "--time": {"action": "store_true"},
+            "--summary": {"action": "store_true"},
+            "--ship": {"action": "store_true", "help": "seed 0 of ours to data/weights"},
+        },
+    )
+    if chosen.method:
+        one = {"method": chosen.method, "seed": chosen.seed}
+        frame.run_all(judged, {f"{chosen.method}_{chosen.seed}": one}, NAME, again=chosen.again)
+    if chosen.time:
+        frame.run_all(time_it, {"times": {}}, NAME, again=True, timed=True)
+    if chosen.summary:
         summarise()
-    if arguments.ship:
+    if chosen.ship:
         ship()
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 import edu_lib as edu
-from edu_lib.data import RoadSplit, road_scenes
+from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.models.road_tasks import as_input, sum_of_losses
 from edu_lib.models.roadnet import RoadNet
 from edu_lib.techniques.pruning import ChannelGraph, channel_scores, prune_channels
+from studies import frame
 
-COMMAND = "python3 -m studies.channel_pruning_choice"
 NAME = "channel_pruning_choice"
 SHAPE = (1, 3, 128, 256)
 MAC_SHARE, MULTIPLE_OF = 0.22, 16
@@ -74,9 +74,9 @@ def ours(criterion: str, scenes: RoadSplit) -> nn.Module:
         heavy(),
         torch.rand(SHAPE),
         mac_share=MAC_SHARE,
-        criterion=score if isinstance(score, str) else lambda m, graph: score(m, graph, scenes),
+        importance=score if isinstance(score, str) else lambda m, graph: score(m, graph, scenes),
         scope="global",
-        multiple_of=MULTIPLE_OF,
+        round_to=MULTIPLE_OF,
     )
 
 
@@ -157,9 +157,8 @@ def loss_after(model: nn.Module, scenes: RoadSplit) -> float:
     return sum(values) / len(values)
 
 
-def main() -> None:
-    """All eight, then the result file."""
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """All eight, for the result file."""
     torch.manual_seed(0)
     scenes, judges = road_scenes("train"), road_scenes("validation")
     figures: dict[str, dict] = {"ours": {}, "torch_pruning": {}}
@@ -170,8 +169,8 @@ def main() -> None:
         row = {"macs": macs_of(model), "loss": loss_after(model, judges)}
         figures[library][name] = row
         print(library, name, row, flush=True)
-    edu.save_result(NAME, figures | {"scenes": JUDGED.stop - JUDGED.start}, COMMAND)
+    return figures | {"scenes": JUDGED.stop - JUDGED.start}
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 import edu_lib as edu
-from edu_lib import edge
-from edu_lib.measure.statistics import percentile
+from classroom import cloud
+from edu_lib.measure import percentile
 from edu_lib.models.roadnet import RoadNet
-from edu_lib.roads import drive
+from roads import drive
+from studies import frame
 
-COMMAND = "python3 -m studies.cloud_edge"
 NAME = "cloud_edge"
 SEED = 6
 DRIVE_SECONDS, DRIVE_FPS = 20, 15
@@ -43,14 +43,14 @@ def networks() -> dict[str, RoadNet]:
 
 def frame_sizes(pictures: list[np.ndarray]) -> dict:
     """Bytes of one frame in each form."""
-    jpeg = [len(edge.encode_frame(picture)) for picture in pictures]
-    png = [len(edge.encode_frame(picture, "png")) for picture in pictures]
+    jpeg = [len(cloud.encode_frame(picture)) for picture in pictures]
+    png = [len(cloud.encode_frame(picture, "png")) for picture in pictures]
     return {
         "jpeg": float(np.mean(jpeg)),
         "jpeg_min": min(jpeg),
         "jpeg_max": max(jpeg),
         "png": float(np.mean(png)),
-        "raw": len(edge.encode_frame(pictures[0], "raw")),
+        "raw": len(cloud.encode_frame(pictures[0], "raw")),
         "pictures": len(pictures),
     }
 
@@ -74,9 +74,9 @@ def for_minutes(times_ms: np.ndarray, fps: float = 30.0) -> np.ndarray:
 
 def beside_the_camera(path: Path, pictures: list[np.ndarray]) -> dict:
     """What a stream comes to where the network runs on this machine, one frame at a time."""
-    network = edge.Network(path)
+    network = cloud.Network(path)
     times_ms = times_of(network.read, pictures)
-    result = edge.simulate(len(for_minutes(times_ms)), for_minutes(times_ms))
+    result = cloud.simulate(len(for_minutes(times_ms)), for_minutes(times_ms))
     return {
         "p50_ms": percentile(times_ms, 50),
         "p99_ms": percentile(times_ms, 99),
@@ -89,7 +89,7 @@ def beside_the_camera(path: Path, pictures: list[np.ndarray]) -> dict:
 def in_a_server(path: Path, frames: list[bytes]) -> tuple[dict, np.ndarray]:
     """Times of a real server on loopback; the round trips as the client saw them."""
     computed = []
-    with edge.serve(path) as server:
+    with cloud.serve(path) as server:
         round_trips = times_of(
             lambda frame: computed.append(server.predict(frame)["server_ms"]), frames
         )
@@ -102,14 +102,14 @@ def in_a_server(path: Path, frames: list[bytes]) -> tuple[dict, np.ndarray]:
     return figures, round_trips
 
 
-def in_the_cloud(profile: edge.Profile, round_trips: np.ndarray, frame_bytes: float) -> dict:
+def in_the_cloud(profile: cloud.Profile, round_trips: np.ndarray, frame_bytes: float) -> dict:
     """What a stream comes to through a network, with the tunnel in the middle."""
     server_ms = for_minutes(round_trips)
-    tunnel = edge.tunnel(TUNNEL_START_S)
+    tunnel = cloud.tunnel(TUNNEL_START_S)
     stream = {"profile": profile, "frame_bytes": round(frame_bytes), "seed": SEED}
-    result = edge.simulate(len(server_ms), server_ms, outages=[tunnel], **stream)
-    open_road = edge.simulate(len(server_ms), server_ms, **stream)
-    instant = edge.simulate(len(server_ms), 0.0, **stream)
+    result = cloud.simulate(len(server_ms), server_ms, outages=[tunnel], **stream)
+    open_road = cloud.simulate(len(server_ms), server_ms, **stream)
+    instant = cloud.simulate(len(server_ms), 0.0, **stream)
     inside = result.between(tunnel.start_s, tunnel.start_s + tunnel.seconds)
     return {
         "p50_ms": open_road.p50_ms,
@@ -124,9 +124,8 @@ def in_the_cloud(profile: edge.Profile, round_trips: np.ndarray, frame_bytes: fl
     }
 
 
-def main() -> None:
-    """Measure, simulate, write."""
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """All of it, for the result file."""
     drawn = drive(SEED, seconds=DRIVE_SECONDS, fps=DRIVE_FPS)
     pictures = [sample.image for sample in drawn]
     sizes = frame_sizes(pictures)
@@ -143,15 +142,15 @@ def main() -> None:
             macs = edu.count_cost(model, SHAPE).macs
             figures["beside"][name] = beside_the_camera(path, pictures) | {"macs": macs}
             print(f"{name}: {figures['beside'][name]['p50_ms']:.1f} ms", flush=True)
-        frames = [edge.encode_frame(picture) for picture in pictures]
+        frames = [cloud.encode_frame(picture) for picture in pictures]
         figures["server"], round_trips = in_a_server(Path(folder) / "ego.onnx", frames)
-    for key, profile in edge.profiles().items():
+    for key, profile in cloud.profiles().items():
         figures["cloud"][key] = in_the_cloud(profile, round_trips, sizes["jpeg"])
         print(f"{key}: {figures['cloud'][key]['share_missed']:.1f} % missed", flush=True)
-    raw = in_the_cloud(edge.profiles()["4g"], round_trips, sizes["raw"])
+    raw = in_the_cloud(cloud.profiles()["4g"], round_trips, sizes["raw"])
     figures["cloud_raw_4g"] = raw
-    edu.save_result(NAME, figures, COMMAND)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

@@ -2,7 +2,8 @@
 
     python3 -m studies.container_fuzz
 
-Files of four small networks are cut, flipped, spliced and lengthened. In one of 8 the checksum
+Files of five small networks are cut, flipped, spliced and lengthened; the fifth is of a class that
+is not the kit's, and is loaded into a fresh network of it. In one of 8 the checksum
 is made anew, as someone who means harm would: then the content itself must be refused, or be some
 network. Counted: crashes (anything raised but a ValueError), hangs (more than 10 seconds of
 processor time), and wrong models (a file that loads as another network although its checksum was
@@ -17,14 +18,16 @@ from collections import Counter
 from pathlib import Path
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from edu_lib.deploy import container
-from edu_lib.deploy.container.frame import HEADER_BYTES, MAGIC, checksum
+from edu_lib.deploy.container.stream import HEADER_BYTES, MAGIC, checksum
 from edu_lib.measure.results import RESULTS_FOLDER, save_result
 from edu_lib.models import LeNet5Caffe, SmallAlexNet
-from edu_lib.techniques.low_rank import factor
+from edu_lib.techniques.factorization import factor
 from edu_lib.techniques.pruning import prune_channels
+from studies import frame
 
 NAME = "container_fuzz"
 HANG_SECONDS = 10.0
@@ -32,7 +35,7 @@ SHARE_REMADE = 1 / 8
 
 
 def seed_files() -> list[bytes]:
-    """Four files: levels by contexts, Huffman's code, a deflated tail, and factored layers."""
+    """Levels by contexts, Huffman's code, a deflated tail, factored layers, another class."""
     torch.manual_seed(0)
     X = torch.zeros(1, 1, 28, 28)
     small = prune_channels(LeNet5Caffe().eval(), X, ratio=0.95)
@@ -51,7 +54,15 @@ def seed_files() -> list[bytes]:
         container.dumps(other, arguments=arguments, tensors=coarse, method="huffman"),
         container.dumps(other, arguments=arguments, tensors=coarse, method="deflate"),
         container.dumps(factor(other, 2), arguments=arguments),
+        container.dumps(own_network(), example_input=torch.zeros(1, 1, 8, 8)),
     ]
+
+
+def own_network() -> nn.Module:
+    """A network that the container knows by its tensors and its answers alone."""
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3)
+    ).eval()
 
 
 def mutated(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
@@ -86,11 +97,13 @@ def with_checksum(data: bytes) -> bytes:
     return data[:2] + checksum(data[:2] + data[HEADER_BYTES:]) + data[HEADER_BYTES:]
 
 
-def try_one(data: bytes, originals: list[bytes], remade: bool) -> str:
+def try_one(
+    data: bytes, originals: list[bytes], remade: bool, into: nn.Module | None = None
+) -> str:
     """What became of one file: "refused", "loaded", "crash", "hang" or "wrong_model"."""
     start = time.process_time()
     try:
-        container.loads(data)
+        container.loads(data, into)
         outcome = "loaded"
     except ValueError:
         outcome = "refused"
@@ -109,12 +122,14 @@ def run(trials: int, seed: int) -> dict:
     rng, files, outcomes = random.Random(seed), seed_files(), Counter()
     num_remade = 0
     for _ in tqdm(range(trials), desc="files", mininterval=5):
-        data = mutated(rng.choice(files), files, rng)
+        source = rng.choice(files)
+        data = mutated(source, files, rng)
         remade = rng.random() < SHARE_REMADE
         if remade:
             data = with_checksum(data)
             num_remade += 1
-        outcomes["remade " * remade + try_one(data, files, remade)] += 1
+        into = own_network() if source is files[-1] else None
+        outcomes["remade " * remade + try_one(data, files, remade, into)] += 1
     return {
         "trials": trials,
         "crashes": outcomes["crash"] + outcomes["remade crash"],
@@ -145,4 +160,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

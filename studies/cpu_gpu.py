@@ -18,7 +18,6 @@ import hashlib
 import itertools
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,11 +27,12 @@ from torch import nn
 
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER
-from edu_lib.measure.forms import standard_forms
+from edu_lib.measure import standard_runners
 from edu_lib.measure.machine import all_threads, describe_machine, device_name, versions
 from edu_lib.measure.results import RESULTS_FOLDER, now, save_result, write_json
 from studies import cpu_gpu_parts as parts
 from studies import cpu_gpu_rows as rows_of
+from studies import frame
 
 NAME = "cpu_gpu"
 SUMMARY = "cpu_inference"
@@ -217,7 +217,7 @@ def accelerator_rows(network: str, batch: int, device: str) -> list[dict]:
     """One network on the accelerator, in every form that runs there."""
     model, X = rows_of.build(network), rows_of.images(batch)
     macs = edu.count_cost(model, tuple(rows_of.images(1).shape)).macs
-    rows = rows_of.time_rows(standard_forms(model, X, device), macs, limit_ms=None)
+    rows = rows_of.time_rows(standard_runners(model, X, device), macs, limit_ms=None)
     return [{"network": network, **row} for row in rows]
 
 
@@ -292,4 +292,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    frame.start(main)

@@ -7,15 +7,20 @@ import torch
 from torch.utils import benchmark
 
 import edu_lib as edu
-from edu_lib.edge import stream
-from edu_lib.measure.background import BackgroundLoad
-from edu_lib.measure.forms import standard_forms
-from edu_lib.measure.latency import Runner, measure_latency, measure_transfer, pytorch_runner
-from edu_lib.measure.layer_time import time_layers
+from classroom.background import BackgroundLoad
+from classroom.cloud import stream
+from edu_lib.measure import (
+    Roofline,
+    Runner,
+    measure_latency,
+    measure_roofline,
+    measure_transfer,
+    percentile,
+    pytorch_runner,
+    standard_runners,
+    time_layers,
+)
 from edu_lib.measure.machine import all_threads
-from edu_lib.measure.peak import measure_best_roofline
-from edu_lib.measure.roofline import Roofline
-from edu_lib.measure.statistics import percentile
 from studies.cpu_gpu_rows import build, images, onnx_file, time_rows
 
 LAYER_NETWORKS = ("alexnet", "vgg16", "resnet18")
@@ -39,7 +44,7 @@ def thread_counts() -> list[int]:
 
 def rooflines() -> dict[str, dict]:
     """Both roofs of this CPU, on one thread and on all."""
-    found = {"1": measure_best_roofline(1), "all": measure_best_roofline(None)}
+    found = {"1": measure_roofline(1), "all": measure_roofline(None)}
     return {key: {**dataclasses.asdict(roof), "ridge": roof.ridge} for key, roof in found.items()}
 
 
@@ -108,7 +113,7 @@ def background(network: str, form: str) -> list[dict]:
     threads = all_threads()
     model, X = build(network), images(1)
     with onnx_file(model) as file:
-        runner = standard_forms(model, X, threads=threads, onnx_file=file)[form]
+        runner = standard_runners(model, X, threads=threads, onnx_file=file)[form]
     rows = []
     torch.set_num_threads(threads)
     for kind, processes in loads():

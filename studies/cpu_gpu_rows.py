@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from torchvision import models as torchvision_models
 
 import edu_lib as edu
-from edu_lib.measure.forms import BF16, exact_float32, standard_forms
-from edu_lib.measure.latency import Runner, measure_latency, pytorch_runner
-from edu_lib.measure.runner import restored_threads
-from edu_lib.measure.statistics import percentile
+from edu_lib.measure import Runner, measure_latency, percentile, pytorch_runner
+from edu_lib.measure.runner import BF16, exact_float32, restored_threads, standard_runners
 from edu_lib.measure.timing import quiet_machine, time_call, timed_rounds, use_threads
 from edu_lib.techniques.winograd import winograd
 
@@ -60,7 +58,7 @@ def onnx_file(model: nn.Module) -> Iterator[Path]:
 
 def all_forms(model: nn.Module, X: Tensor, threads: int, file: Path) -> dict[str, Runner]:
     """The forms of the kit on the CPU, and the one with fewer multiplications."""
-    runners = standard_forms(model, X, threads=threads, onnx_file=file)
+    runners = standard_runners(model, X, threads=threads, onnx_file=file)
     fast = pytorch_runner(winograd(model), X, channels_last=True, threads=threads)
     return {**runners, WINOGRAD: fast}
 

@@ -9,21 +9,21 @@ sizes were fixed beforehand and all are reported. Writes data/results/data_hunge
 minutes on one core; an interrupted run goes on where it stopped.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Dataset, Split
-from edu_lib.measure.results import write_json
+from edu_lib.data import Dataset, Split
+from studies import frame
 from studies.data_hunger_summary import gain, stretch, summary
 
-COMMAND = "python3 -m studies.data_hunger"
-CACHE = DATA_FOLDER / "cache" / "data_hunger"
+NAME = "data_hunger"
+CACHE = frame.CACHE_FOLDER / NAME
 STEPS, BATCH_SIZE = 2400, 50
 RECIPE = {"batch_size": BATCH_SIZE, "lr": 4e-3, "channels_last": True}
 SEEDS = {100: 5, 300: 5, 1000: 5, 3000: 3, 10_000: 3, 60_000: 3}
@@ -52,6 +52,8 @@ ABLATION = {
     "mnist": {"shift": edu.random_shift, "mirror": mirror},
     "fashion": {"affine": edu.random_affine, "mirror": mirror},
 }
+AUGMENTS = {name: ARMS[name] | ABLATION[name] for name in ARMS}
+DATA = {"mnist": cache(edu.mnist), "fashion": cache(edu.fashion_mnist)}
 
 
 def move(X: Tensor, pixels: int) -> Tensor:
@@ -70,23 +72,20 @@ def subset(train: Split, num_images: int, seed: int) -> Split:
     return train.subset(order[:num_images])
 
 
-def run(
-    data: Dataset,
-    name: str,
-    augment: Callable | None,
+def train(
+    data_set: str,
+    arm: str,
     num_images: int,
     seed: int,
     steps: int = STEPS,
     pretrained: bool = False,
 ) -> dict:
-    """One training, or what is stored of it: accuracy on the test images, as they are and moved.
+    """One training: accuracy on the test images, as they are and moved.
 
     pretrained: begin with the weights of the training BASE.
     """
-    path = CACHE / f"{name}.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
     began = time.process_time()
+    data = DATA[data_set]()
     part = subset(data.train, num_images, seed)
     torch.manual_seed(seed)
     model = edu.models.LeNet5()
@@ -94,18 +93,31 @@ def run(
         edu.load_weights(model, BASE, folder=CACHE)
     edu.fit(
         model, part.X, part.y, num_epochs=steps // math.ceil(num_images / BATCH_SIZE),
-        augment=augment, device="cpu", seed=seed, progress=False, **RECIPE,
+        augment=AUGMENTS[data_set][arm], device="cpu", seed=seed, progress=False, **RECIPE,
     )  # fmt: skip
     result = {
         "accuracy": edu.evaluate(model, data.test.X, data.test.y).accuracy,
         "moved": edu.evaluate(model, move(data.test.X, SHIFT), data.test.y).accuracy,
         "cpu_seconds": time.process_time() - began,
     }
-    print(f"{name}: {result['accuracy']:.2f} %, moved {result['moved']:.2f} %", flush=True)
-    if name == BASE:
-        edu.save_weights(model, BASE, folder=CACHE)
-    write_json(path, result)
+    if name_of(data_set, arm, num_images, seed) == BASE:
+        result["files"] = {"safetensors": frame.weights_of(model)}
     return result
+
+
+def name_of(data_set: str, arm: str, num_images: int, seed: int) -> str:
+    return f"{data_set}-{arm}-{num_images}-{seed}"
+
+
+def runs_of(data_set: str, arm: str, num_images: int, seeds: int) -> list[dict]:
+    """The trainings of so many seeds, or what is stored of them."""
+    names = {
+        name_of(data_set, arm, num_images, seed): {
+            "data_set": data_set, "arm": arm, "num_images": num_images, "seed": seed,
+        }
+        for seed in range(seeds)
+    }  # fmt: skip
+    return list(frame.run_all(train, names, NAME).values())
 
 
 def nearest_images(data: Dataset, augment: Callable) -> dict:
@@ -124,69 +136,70 @@ def nearest_images(data: Dataset, augment: Callable) -> dict:
     return figures | {"share_of_the_way": 100 * won / gap}
 
 
-def study_set(name: str, data: Dataset) -> dict:
+def study_set(name: str) -> dict:
     """Both curves of one data set, single transformations at 1,000 images, nearest images."""
     runs = {
-        arm: {
-            size: [run(data, f"{name}-{arm}-{size}-{seed}", augment, size, seed)
-                   for seed in range(seeds)]
-            for size, seeds in SEEDS.items()
-        }
-        for arm, augment in ARMS[name].items()
-    }  # fmt: skip
+        arm: {size: runs_of(name, arm, size, seeds) for size, seeds in SEEDS.items()}
+        for arm in ARMS[name]
+    }
     figures: dict = {
         arm: {size: summary(of) for size, of in sizes.items()} for arm, sizes in runs.items()
     }
     figures["gain"] = {size: gain(runs["plain"][size], runs["augmented"][size]) for size in SEEDS}
     figures["stretch"] = stretch(runs["plain"], runs["augmented"])
     figures["alone"] = {}
-    for arm, augment in ABLATION[name].items():
-        alone = [run(data, f"{name}-{arm}-1000-{seed}", augment, 1000, seed) for seed in range(3)]
+    for arm in ABLATION[name]:
+        alone = runs_of(name, arm, 1000, 3)
         figures["alone"][arm] = summary(alone) | {"gain": gain(runs["plain"][1000], alone)}
-    figures["nearest"] = nearest_images(data, edu.random_affine)
+    figures["nearest"] = nearest_images(DATA[name](), edu.random_affine)
     figures["cpu_seconds"] = sum(
         one["cpu_seconds"] for sizes in runs.values() for of in sizes.values() for one in of
     )
     return figures
 
 
-def train_longer(data: Dataset) -> dict:
+def train_longer() -> dict:
     """10,000 clothes with LONGER times the steps, one seed: was augmentation cut short?"""
     figures: dict = {"times": LONGER}
-    for arm, augment in ARMS["fashion"].items():
-        name = f"fashion-{arm}-10000-long-0"
-        figures[arm] = run(data, name, augment, 10_000, 0, LONGER * STEPS)["accuracy"]
+    for arm in ARMS["fashion"]:
+        run = frame.run_one(
+            train, f"fashion-{arm}-10000-long-0", NAME,
+            data_set="fashion", arm=arm, num_images=10_000, seed=0, steps=LONGER * STEPS,
+        )  # fmt: skip
+        figures[arm] = run["accuracy"]
     figures["gain"] = figures["augmented"] - figures["plain"]
     return figures
 
 
-def transfer(data: Dataset) -> dict:
+def transfer() -> dict:
     """Digits learned by a network that learned clothes first, against one that begins anew."""
     figures = {}
     for size in (100, 1000):
-        plain = [run(data, f"mnist-plain-{size}-{seed}", None, size, seed) for seed in range(3)]
-        moved_on = [
-            run(data, f"mnist-transfer-{size}-{seed}", None, size, seed, pretrained=True)
+        plain = runs_of("mnist", "plain", size, 3)
+        names = {
+            f"mnist-transfer-{size}-{seed}": {
+                "data_set": "mnist", "arm": "plain", "num_images": size, "seed": seed,
+                "pretrained": True,
+            }
             for seed in range(3)
-        ]
+        }  # fmt: skip
+        moved_on = list(frame.run_all(train, names, NAME).values())
         figures[size] = summary(moved_on) | {"gain": gain(plain, moved_on)}
     return figures
 
 
 def main() -> None:
     """All trainings that are not stored yet, and the result file."""
-    torch.set_num_threads(1)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    mnist, fashion = edu.mnist(), edu.fashion_mnist()
+    frame.options(__doc__, again=False)
     figures = {
         "recipe": RECIPE, "steps": STEPS, "shift_pixels": SHIFT, "copies": COPIES, "threads": 1,
-        "seeds": SEEDS, "mnist": study_set("mnist", mnist),
-        "fashion": study_set("fashion", fashion),
+        "seeds": SEEDS, "mnist": study_set("mnist"),
+        "fashion": study_set("fashion"),
     }  # fmt: skip
-    figures["longer"] = train_longer(fashion)
-    figures["transfer"] = transfer(mnist)
-    edu.save_result("data_hunger", figures, COMMAND)
+    figures["longer"] = train_longer()
+    figures["transfer"] = transfer()
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

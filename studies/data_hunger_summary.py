@@ -3,7 +3,7 @@
 import math
 from statistics import mean
 
-from edu_lib.measure.learning_curve import images_needed, mean_interval
+from classroom.learning_curve import images_needed, mean_interval
 
 
 def summary(runs: list[dict]) -> dict:

@@ -20,8 +20,9 @@ from safetensors.torch import load_file
 
 import edu_lib as edu
 from edu_lib.models import SmallAlexNet
+from studies import frame
 
-COMMAND = "python3 -m studies.data_parallel"
+NAME = "data_parallel"
 ROOT = Path(__file__).resolve().parent.parent
 NUM_IMAGES, NUM_EPOCHS, BATCH_SIZE = 6_400, 3, 128
 PROCESSES = (1, 2)
@@ -69,14 +70,14 @@ def train(processes: int, folder: Path) -> tuple[dict[str, torch.Tensor], float]
     return weights, float((folder / "seconds.txt").read_text(encoding="utf-8"))
 
 
-def main() -> None:
-    """Both trainings and the result file."""
+def measure() -> dict:
+    """Both trainings, for the result file."""
     with tempfile.TemporaryDirectory() as folder:
         runs = [train(processes, Path(folder) / str(processes)) for processes in PROCESSES]
     (alone, alone_seconds), (shared, shared_seconds) = runs
     gaps = [float((alone[name] - shared[name]).abs().max()) for name in alone]
     params = sum(tensor.numel() for tensor in alone.values())
-    figures = {
+    return {
         "num_images": NUM_IMAGES,
         "batch_size": BATCH_SIZE,
         "processes": list(PROCESSES),
@@ -86,12 +87,10 @@ def main() -> None:
         "gradient_bytes_a_step": 4 * params,
         "steps_an_epoch": -(-NUM_IMAGES // BATCH_SIZE),
     }
-    edu.save_result("data_parallel", figures, COMMAND)
-    print(figures)
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         worker(Path(sys.argv[1]))
     else:
-        main()
+        frame.start(lambda: frame.study(NAME, __doc__, measure))

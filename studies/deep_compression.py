@@ -6,12 +6,10 @@ After Han, Mao, Dally 2016 on LeNet-300-100 and LeNet-5-Caffe: train, prune each
 of the paper's tables 2 and 3, share weights among 2^bits values and train those, code. After each
 step the network is written to a container, read back, and its 10,000 answers must be those in
 memory. Learning rates and numbers of epochs were chosen on validation images; the test set is read
-after each step once a seed. Takes 10 minutes on one core; finished seeds are kept in data/cache,
+after each step once a seed. Takes 10 minutes on one core; finished seeds are kept in data/runs,
 so a study goes on.
 """
 
-import argparse
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import mean
@@ -21,15 +19,14 @@ import torch
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Dataset
+from edu_lib.data import Dataset
 from edu_lib.deploy import container
-from edu_lib.measure.results import write_json
 from edu_lib.models.lenet import LeNet5Caffe, LeNet300100
 from edu_lib.techniques.entropy_coding import HuffmanCode, levels_bits, to_gaps
-from edu_lib.techniques.pruning import make_permanent, prune
-from edu_lib.techniques.weight_sharing import plain_weights, share_weights
+from edu_lib.techniques.pruning import prune
+from edu_lib.techniques.weight_sharing import share_weights
+from studies import frame
 
-COMMAND = "python3 -m studies.deep_compression"
 NAME = "deep_compression"
 ADAM = partial(torch.optim.Adam, fused=True)
 GAP_BITS = 5  # of a relative position: the paper's tables 2 and 3
@@ -84,12 +81,12 @@ def run(plan: Plan, data: Dataset, seed: int) -> list[dict]:
         sparsities = {name: 1 - s ** (step / PRUNE_STEPS) for name, s in plan.shares.items()}
         model = prune(model, sparsities)
         fit(model, **plan.recover)
-    model = make_permanent(model)
+    model = edu.to_plain(model)
     rows.append(weigh("prune", model, sparse_bytes(model), data))
     shared = share_weights(model, {name: 2**bits for name, bits in plan.bits.items()})
-    untrained = edu.evaluate(plain_weights(shared), data.test.X, data.test.y).error
+    untrained = edu.evaluate(edu.to_plain(shared), data.test.X, data.test.y).error
     fit(shared, **plan.tune)
-    model = plain_weights(shared)
+    model = edu.to_plain(shared)
     for step, method, promised in (
         ("share", "deflate", shared_bytes(model, plan.bits)),
         ("huffman", "huffman", huffman_bytes(model)),
@@ -199,26 +196,20 @@ def summary(plan: Plan, runs: list[list[dict]]) -> dict:
     }
 
 
-def runs_of(name: str, data: Dataset) -> list[list[dict]]:
-    """All seeds of a network; those in the cache are not run again."""
-    runs = []
-    for seed in range(PLANS[name].seeds):
-        path = DATA_FOLDER / "cache" / NAME / f"{name}_seed{seed}.json"
-        if not path.exists():
-            write_json(path, {"rows": run(PLANS[name], data, seed)})
-        runs.append(json.loads(path.read_text())["rows"])
-        print(name, seed, *runs[-1], sep="\n  ", flush=True)
-    return runs
+def rows_of(name: str, seed: int) -> dict[str, list[dict]]:
+    """One seed of a network, as the frame keeps it."""
+    return {"rows": run(PLANS[name], edu.mnist(), seed)}
 
 
 def main() -> None:
     """All seeds of both networks, then the result file."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(1)
-    data = edu.mnist()
-    figures = {name: summary(plan, runs_of(name, data)) for name, plan in PLANS.items()}
-    edu.save_result(NAME, figures, COMMAND)
+    again, figures = frame.options(__doc__).again, {}
+    for name, plan in PLANS.items():
+        names = {f"{name}_seed{seed}": {"name": name, "seed": seed} for seed in range(plan.seeds)}
+        runs = frame.run_all(rows_of, names, NAME, again=again)
+        figures[name] = summary(plan, [each["rows"] for each in runs.values()])
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

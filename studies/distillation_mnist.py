@@ -1,6 +1,6 @@
 """What a small network learns from a large one's soft answers: Hinton's MNIST experiment.
 
-    python3 -m studies.distillation_mnist [--seeds N] [--validate KIND]
+    python3 -m studies.distillation_mnist [--seeds N] [--validate KIND] [--only KIND]
 
 After Hinton, Vinyals, Dean 2015, section 3. A student 784-800-800-10 without dropout, distortion or
 limits learns from labels alone, then from its teachers' soft targets alone (T = 20, the plain
@@ -12,11 +12,10 @@ shifted images too, and narrow students at several temperatures.
 Everything was chosen on the validation images with a seed that is not among those measured. All
 networks learn from the other 55,000; the test set is read once a network. The teachers are those of
 `studies.distillation_teachers`: where the paper has one network, here are two. Takes about 40
-minutes on one core; finished runs are kept in data/cache, so a study goes on.
+minutes on one core; finished runs are kept in data/runs, so a study goes on.
 """
 
-import argparse
-import json
+from collections.abc import Iterable
 from functools import cache, partial
 from statistics import mean
 
@@ -25,10 +24,9 @@ from torch import Tensor, nn
 
 import edu_lib as edu
 from edu_lib.data import Split
-from edu_lib.measure.results import write_json
 from edu_lib.techniques.distillation import correct_bias, soft_target_loss
+from studies import frame
 from studies.distillation_teachers import (
-    CACHE,
     DROPOUT,
     LARGE,
     LARGE_DISTORTION,
@@ -41,15 +39,16 @@ from studies.distillation_teachers import (
     teacher,
 )
 
-COMMAND = "python3 -m studies.distillation_mnist"
 NAME = "distillation_mnist"
 TEMPERATURE = 20.0
-STUDENT = {"num_epochs": 6, "batch_size": 512, "lr": 1.5e-3, "weight_decay": 0.0}
+# as many steps as DISTILLED, or the teacher would get the credit for a longer training
+STUDENT = {"num_epochs": 40, "batch_size": 128, "lr": 1e-3, "weight_decay": 0.0}
 DISTILLED = {"num_epochs": 40, "batch_size": 128, "lr": 3e-3, "weight_decay": 0.0}
 NARROW = {"num_epochs": 8, "batch_size": 256, "lr": 5e-3, "weight_decay": 0.0}
 SHIFTED_COPIES = 4
 THREES = 1010  # in the test set
 TEMPERATURES = (1.0, 2.5, 4.0, 8.0, 20.0)
+TEACHER_ERRORS = ("teacher_errors", "large_teacher_errors", "lenet_teacher_errors")
 # in the order in which they run: the paper's rows first, our own last
 KINDS = ("distilled", "student", "no_threes", "sevens_eights", "shifted")
 
@@ -98,7 +97,7 @@ def run(kind: str, seed: int, split: Split, temperature: float = TEMPERATURE) ->
     data = edu.mnist()
     if kind == "student" or temperature == 0:
         recipe = NARROW if kind == "narrow" else STUDENT
-        fit(model, data.fit.X, data.fit.y, recipe, seed)
+        fit(model, data.fit.X, data.fit.y, recipe, seed, precision=torch.float32)
     else:
         learn_from_teacher(model, kind, seed, temperature)
     figures = errors(model, split)
@@ -119,29 +118,31 @@ def errors(model: nn.Module, split: Split) -> dict[str, int]:
     return {"errors": int(wrong.sum()), "threes_errors": int(wrong[split.y == 3].sum())}
 
 
-def cached(kind: str, seed: int, split_name: str, temperature: float = TEMPERATURE) -> dict:
-    """The figures of one run, from the cache if it holds them."""
-    recipes = "_".join(f"{v:g}" for r in (LARGE, LENET, recipe_of(kind)) for v in r.values())
-    path = CACHE / f"{kind}_T{temperature:g}_seed{seed}_{split_name}_{recipes}.json"
-    if not path.exists():
-        write_json(path, run(kind, seed, getattr(edu.mnist(), split_name), temperature))
-    figures = json.loads(path.read_text())
-    print(f"{kind} T {temperature:g} seed {seed} {split_name}: {figures}", flush=True)
-    return figures
+def judged(kind: str, seed: int, split: str, temperature: float) -> dict:
+    """`run`, judged on the split of that name."""
+    return run(kind, seed, getattr(edu.mnist(), split), temperature)
 
 
-def recipe_of(kind: str) -> dict:
-    """The recipe of a kind of student."""
-    return {"student": STUDENT, "narrow": NARROW}.get(kind, DISTILLED)
+def runs_of(
+    kind: str, seeds: Iterable[int], split: str, again: bool, temperature: float = TEMPERATURE
+) -> list[dict]:
+    """The figures of one kind of student, seed by seed."""
+    names = {
+        f"{kind}_T{temperature:g}_seed{seed}_{split}": {
+            "kind": kind, "seed": seed, "split": split, "temperature": temperature,
+        }
+        for seed in seeds
+    }  # fmt: skip
+    return list(frame.run_all(judged, names, NAME, again=again).values())
 
 
 def teacher_errors() -> dict[str, int]:
     """Errors on the test set of both teachers, and of the two together."""
     test = edu.mnist().test
+    models = (teacher(), large_teacher(), lenet_teacher())
     return {
-        "teacher_errors": errors(teacher(), test)["errors"],
-        "large_teacher_errors": errors(large_teacher(), test)["errors"],
-        "lenet_teacher_errors": errors(lenet_teacher(), test)["errors"],
+        name: errors(model, test)["errors"]
+        for name, model in zip(TEACHER_ERRORS, models, strict=True)
     }
 
 
@@ -180,33 +181,44 @@ def summary(runs: dict[str, list[dict]], teachers: dict[str, int]) -> dict:
     return figures
 
 
-def narrow_sweep(seeds: int) -> dict:
+def narrow_sweep(seeds: range, again: bool) -> dict:
     """30 hidden units a layer: mean test errors from labels (temperature 0), and for each T."""
     means = {}
     for temperature in (0.0, *TEMPERATURES):
-        runs = [cached("narrow", seed, "test", temperature) for seed in range(seeds)]
+        runs = runs_of("narrow", seeds, "test", again, temperature)
         means[f"{temperature:g}"] = mean(each["errors"] for each in runs)
     return {"hidden_units": 30, "recipe": NARROW, "errors": means}
 
 
+def with_one_kind(kind: str, seeds: range, again: bool) -> None:
+    """The result file with one kind of student trained anew, and all other rows as they stand."""
+    stored = edu.load_result(NAME)
+    runs = stored["runs"] | {kind: runs_of(kind, seeds, "test", again)}
+    kept = {key: stored[key] for key in (*TEACHER_ERRORS, "narrow")}
+    edu.save_result(NAME, kept | summary(runs, kept), frame.command(NAME))
+
+
 def main() -> None:
     """One run on the validation images, or all seeds and the result file, row by row."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--validate", choices=KINDS, help="one run on the validation images")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    if arguments.validate:
-        cached(arguments.validate, 100, "validation")
+    ways = {
+        "--validate": {"choices": KINDS, "help": "one run on the validation images"},
+        "--only": {"choices": KINDS, "help": "this kind anew, the other rows as they are"},
+    }
+    chosen = frame.options(__doc__, ways, seeds=5)
+    if chosen.validate:
+        runs_of(chosen.validate, [100], "validation", chosen.again)
         return
-    seeds, runs = range(arguments.seeds), {}
+    if chosen.only:
+        with_one_kind(chosen.only, range(chosen.seeds), chosen.again)
+        return
+    seeds, runs = range(chosen.seeds), {}
     for kind in KINDS[:-1]:
-        runs[kind] = [cached(kind, seed, "test") for seed in seeds]
-    narrow = {"narrow": narrow_sweep(arguments.seeds)}
-    edu.save_result(NAME, summary(runs, teacher_errors()) | narrow, COMMAND)
-    runs[KINDS[-1]] = [cached(KINDS[-1], seed, "test") for seed in seeds]
-    edu.save_result(NAME, summary(runs, teacher_errors()) | narrow, COMMAND)
+        runs[kind] = runs_of(kind, seeds, "test", chosen.again)
+    narrow = {"narrow": narrow_sweep(seeds, chosen.again)}
+    edu.save_result(NAME, summary(runs, teacher_errors()) | narrow, frame.command(NAME))
+    runs[KINDS[-1]] = runs_of(KINDS[-1], seeds, "test", chosen.again)
+    edu.save_result(NAME, summary(runs, teacher_errors()) | narrow, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

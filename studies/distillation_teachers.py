@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Split
+from edu_lib.data import Split
 from edu_lib.techniques.distillation import Ensemble
+from studies import frame
 
-CACHE = DATA_FOLDER / "cache" / "distillation_mnist"
+CACHE = frame.CACHE_FOLDER / "distillation_mnist"
 # Hinton et al. 2012, "Improving neural networks by preventing co-adaptation": squared length 15
 MAX_NORM = 15**0.5
 ADAM = partial(torch.optim.Adam, fused=True)
@@ -120,11 +121,11 @@ def report(model: nn.Module, split: Split) -> float:
 
 def main() -> None:
     """Train both on one core, compare them on the validation images, and ship the LeNet-5."""
-    torch.set_num_threads(1)
+    frame.options(__doc__, again=False)
     for model in (large_teacher(), lenet_teacher(), teacher()):
         report(model, edu.mnist().validation)
     edu.save_weights(lenet_teacher(), "lenet5_teacher", half=True)
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

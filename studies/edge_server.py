@@ -25,14 +25,14 @@ import psutil
 import torch
 
 import edu_lib as edu
-from edu_lib import edge
-from edu_lib.edge.service import MAX_BODY_BYTES
+from classroom import cloud
+from classroom.cloud.limits import MAX_BODY_BYTES
 from edu_lib.measure.results import REPOSITORY
 from edu_lib.models.roadnet import RoadNet
-from edu_lib.roads import drive
+from roads import drive
+from studies import frame
 
 NAME = "edge_server"
-COMMAND = "python3 -m studies.edge_server"
 REQUESTS, CLIENTS, BAD_EVERY, BROKEN_OFF = 10_000, 8, 20, 100
 SHAPE = (1, 3, 64, 128)
 GONE_SECONDS = 30.0
@@ -41,9 +41,9 @@ ENDINGS = ("interrupted", "killed")
 # a program that serves until it is ended from outside, as a notebook's kernel may be
 PARENT = """
 import signal, sys, time
-from edu_lib import edge
+from classroom import cloud
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as a kernel does, whoever started it
-with edge.serve(sys.argv[1]) as server:
+with cloud.serve(sys.argv[1]) as server:
     print(server.process.pid, flush=True)
     time.sleep(600)
 """
@@ -51,7 +51,7 @@ with edge.serve(sys.argv[1]) as server:
 
 def bad_frames(good: bytes) -> list[tuple[bytes, int]]:
     """Bytes that are no fitting frame, each with the status that it must be refused with."""
-    other_size = edge.encode_frame(np.zeros((8, 8, 3), np.uint8))
+    other_size = cloud.encode_frame(np.zeros((8, 8, 3), np.uint8))
     return [
         (bytes(MAX_BODY_BYTES + 1), 413),
         (b"", 422),
@@ -61,11 +61,11 @@ def bad_frames(good: bytes) -> list[tuple[bytes, int]]:
     ]
 
 
-def ask(client: edge.Client, frame: bytes, status: int, outputs: dict | None) -> str:
+def ask(client: cloud.Client, frame: bytes, status: int, outputs: dict | None) -> str:
     """Sends one frame and says what came of it. outputs: what the network answers here."""
     try:
         far = client.predict(frame)["outputs"]
-    except edge.RefusedFrame as refused:
+    except cloud.RefusedFrame as refused:
         return "refused_bad" if refused.status == status else "refused_wrongly"
     except ConnectionError:
         return "lost"
@@ -75,11 +75,11 @@ def ask(client: edge.Client, frame: bytes, status: int, outputs: dict | None) ->
     return "answered" if same else "answered_wrongly"
 
 
-def send_all(server: edge.Server, path: Path, requests: int) -> Counter:
+def send_all(server: cloud.Server, path: Path, requests: int) -> Counter:
     """All requests from all clients at the same time; what came of each."""
     pictures = [sample.image for sample in drive(seed=6, seconds=2, fps=10)]
-    frames = [edge.encode_frame(picture[::2, ::2]) for picture in pictures]
-    local = edge.Network(path)
+    frames = [cloud.encode_frame(picture[::2, ::2]) for picture in pictures]
+    local = cloud.Network(path)
     expected = [local.answer(frame) for frame in frames]
     bad = bad_frames(frames[0])
     client = server.client()
@@ -137,7 +137,7 @@ def measure(requests: int = REQUESTS) -> dict:
     model = RoadNet(["ego"], width=0.25)
     with tempfile.TemporaryDirectory() as folder:
         path = edu.export_onnx(model, torch.zeros(SHAPE), Path(folder) / "light.onnx")
-        with edge.serve(path) as server:
+        with cloud.serve(path) as server:
             process = psutil.Process(server.process.pid)
             addresses = listens_on(process.pid)
             counts = send_all(server, path, requests)
@@ -160,11 +160,8 @@ def measure(requests: int = REQUESTS) -> dict:
 
 def main() -> None:
     """Send, count, write."""
-    torch.set_num_threads(1)
-    figures = measure()
-    print({key: figures[key] for key in ("requests", "lost", "bad", "refused_bad", "gone")})
-    edu.save_result(NAME, figures, COMMAND)
+    frame.study(NAME, __doc__, measure)
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

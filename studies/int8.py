@@ -3,14 +3,13 @@
     python3 -m studies.int8 [NETWORK ...]          quality; a quarter of an hour for all, one core
     python3 -m studies.int8 --time [NETWORK ...]   speed; ten minutes, on an idle machine
 
-Writes data/results/int8.json, network by network: what is there already is kept, and an interrupted
-run goes on where it stopped. All three quantizers see the same calibration inputs, of the training
-split, three times others: which inputs they are moves the result as much as who quantizes. Quality
-is read on the test split. AlexNet and VGG-16 have random weights and are timed alone. torchao's
-network is judged but not timed: to be fast it needs a C++ compiler at run time.
+Writes data/results/int8.json, network by network; finished ones are kept in data/runs, so that an
+interrupted run goes on where it stopped. All three quantizers see the same calibration inputs, of
+the training split, three times others: which inputs they are moves the result as much as who
+quantizes. Quality is read on the test split. AlexNet and VGG-16 have random weights and are timed
+alone. torchao's network is judged but not timed: to be fast it needs a C++ compiler at run time.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,19 +21,18 @@ import torch
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, road_scenes
+from classroom.road_scenes import road_scenes
 from edu_lib.deploy import export_int8, export_onnx, run_onnx, session
-from edu_lib.measure.forms import standard_forms
-from edu_lib.measure.latency import fastest
+from edu_lib.measure import fastest, standard_runners
 from edu_lib.measure.results import PROVENANCE
 from edu_lib.models.road_tasks import evaluate_road
 from edu_lib.models.roadnet import RoadNet
 from edu_lib.techniques.quantization import quantize_static
+from studies import frame
 from studies.alexnet_weights import PARTS
 
-COMMAND = "python3 -m studies.int8"
 NAME = "int8"
-FOLDER = DATA_FOLDER / "cache" / "int8"
+FOLDER = frame.CACHE_FOLDER / "int8"
 CALIBRATION_INPUTS, CALIBRATIONS, BATCH_SIZE = 64, 3, 20
 FLOAT, OURS, THEIRS, TORCHAO = "fp32", "int8", "quantize_static", "torchao"
 
@@ -229,18 +227,16 @@ def judge(name: str) -> dict:
 
 
 def time(name: str) -> dict:
-    """Gains over the fastest float32 form, one thread; a void comparison raises."""
+    """Gains over the fastest float32 form, one thread."""
     network, files = NETWORKS[name], write_files(name)
     X = network.calibration(0)[:1]
-    forms = standard_forms(network.build().eval(), X, onnx_file=files[FLOAT])
+    forms = standard_runners(network.build().eval(), X, onnx_file=files[FLOAT])
     base = {runner.backend: runner for runner in forms.values() if "bf16" not in runner.backend}
     reference = base[fastest(list(base.values())).backend]
     gains = {}
     for form in (OURS, THEIRS):
         runner = edu.onnxruntime_runner(files[form], X, name=f"{name} {form}")
-        comparison = edu.compare_latency(reference, runner)
-        if comparison.void:
-            raise SystemExit(f"{name}, {form}: {comparison}")
+        comparison = frame.until_quiet(lambda runner=runner: edu.compare_latency(reference, runner))
         gains[form] = {
             "p50_gain": comparison.ratio,
             "interval": comparison.interval,
@@ -250,35 +246,27 @@ def time(name: str) -> dict:
     return gains[OURS] | {"fp32_form": reference.backend, THEIRS: gains[THEIRS]}
 
 
-def stored() -> dict[str, dict]:
-    """The networks that the result file has already."""
-    try:
-        figures = edu.load_result(NAME)
-    except FileNotFoundError:
-        return {}
-    return {name: value for name, value in figures.items() if name not in PROVENANCE}
-
-
 def main() -> None:
-    """Judge or time the networks that the result file lacks, and write it after each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=", ".join(NETWORKS))
-    parser.add_argument("--time", action="store_true", help="time, on an idle machine")
-    parser.add_argument("--again", action="store_true", help="what is there already too")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    wanted = "p50_gain" if arguments.time else "quality"
-    for name in arguments.networks:
-        if wanted in stored().get(name, {}) and not arguments.again:
-            continue
-        found = time(name) if arguments.time else judge(name)
+    """Judge or time the networks that are asked for; the result file is written after each."""
+    chosen = frame.options(
+        __doc__,
+        {
+            "networks": {"nargs": "*", "default": list(NETWORKS), "help": ", ".join(NETWORKS)},
+            "--time": {"action": "store_true", "help": "time, on an idle machine"},
+        },
+    )
+    part, ending = (time, "time") if chosen.time else (judge, "quality")
+    for name in chosen.networks:
+        run = {f"{name}_{ending}": {"name": name}}
+        kept = {"again": chosen.again, "timed": chosen.time}
+        found = frame.run_all(part, run, NAME, **kept)[f"{name}_{ending}"]
         if found:
-            before = stored()
+            stored = frame.stored_result(NAME)
+            before = {key: value for key, value in stored.items() if key not in PROVENANCE}
             row = before.get(name, {})
             found[THEIRS] = row.get(THEIRS, {}) | found[THEIRS]
-            edu.save_result(NAME, before | {name: row | found}, COMMAND)
-            print(f"{name}: {found}", flush=True)
+            edu.save_result(NAME, before | {name: row | found}, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

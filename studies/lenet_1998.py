@@ -13,9 +13,10 @@ from statistics import mean
 import torch
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Dataset
+from edu_lib.data import Dataset
+from studies import frame
 
-COMMAND = "python3 -m studies.lenet_1998"
+NAME = "lenet_1998"
 SEEDS = range(5)
 RECIPE = {"num_epochs": 8, "batch_size": 64, "lr": 4e-3, "warmup": 0.1}
 VARIANTS = {"plain": None, "shifted": partial(edu.random_shift, max_shift=1)}
@@ -33,7 +34,7 @@ def train(data: Dataset, variant: str, seed: int) -> tuple[edu.models.LeNet1998,
         optimizer=partial(torch.optim.AdamW, betas=(0.9, 0.95)),
         augment=VARIANTS[variant],
         channels_last=True,
-        checkpoint=DATA_FOLDER / "cache" / f"lenet_1998_{variant}_{seed}.safetensors",
+        checkpoint=frame.CACHE_FOLDER / f"lenet_1998_{variant}_{seed}.safetensors",
         device="cpu",
         seed=seed,
         **RECIPE,
@@ -41,9 +42,8 @@ def train(data: Dataset, variant: str, seed: int) -> tuple[edu.models.LeNet1998,
     return model, history.seconds
 
 
-def main() -> None:
-    """All seeds of both variants; weights and result file."""
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """All seeds of both variants, for the result file; ships the weights."""
     data = edu.mnist()
     figures = {"recipe": RECIPE, "seeds": len(SEEDS), "threads": 1}
     for variant in VARIANTS:
@@ -61,8 +61,8 @@ def main() -> None:
             "error_worst": max(errors),
             "seconds_mean": mean(seconds),
         }
-    edu.save_result("lenet_1998", figures, COMMAND)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

@@ -17,10 +17,9 @@ Defined before any test accuracy was seen: a share of weights *matches* if the m
 the seeds is at most 0.1 points below that of the whole networks, and so is that of every larger
 share. The gap to the control is read at round 8, where 2.9 % of the weights are left.
 Fourteen minutes a seed of the paper's recipe, two of the others, one core; finished seeds stay in
-data/cache, so a study goes on.
+data/runs, so a study goes on.
 """
 
-import argparse
 import copy
 from collections.abc import Iterator
 from functools import partial
@@ -31,14 +30,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Dataset, Split
+from edu_lib.data import Dataset, Split
 from edu_lib.models.lenet import LeNet300100
 from edu_lib.techniques.pruning import Ticket, lottery_ticket
-from studies.seeds_in_parallel import run_all
+from studies import frame
 
-COMMAND = "python3 -m studies.lottery_ticket"
 NAME = "lottery_ticket"
-CACHE = DATA_FOLDER / "cache" / NAME
 ROUNDS = 10
 SHARES = {"fc1": 0.36, "fc2": 0.36, "fc3": 0.19}
 CONTROL_ROUNDS = (3, 6, 8)
@@ -149,25 +146,24 @@ def summary(runs: list[dict[str, list]], recipe: dict) -> dict:
 
 def main() -> None:
     """All seeds of every recipe, then the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--workers", type=int, help="processes on this machine")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler")
-    arguments = parser.parse_args()
+    chosen = frame.options(__doc__, seeds=5, parallel=True)
     names = {
         f"{recipe_name}_{seed}": {"recipe_name": recipe_name, "seed": seed}
         for recipe_name in RECIPES
-        for seed in range(arguments.seeds)
+        for seed in range(chosen.seeds)
     }
-    runs = run_all(run, names, CACHE, scheduler=arguments.scheduler, workers=arguments.workers)
+    runs = frame.run_all(
+        run, names, NAME,
+        again=chosen.again, workers=chosen.workers, scheduler=chosen.scheduler,
+    )  # fmt: skip
     figures = {
         recipe_name: summary(
-            [runs[f"{recipe_name}_{seed}"] for seed in range(arguments.seeds)], recipe
+            [runs[f"{recipe_name}_{seed}"] for seed in range(chosen.seeds)], recipe
         )
         for recipe_name, recipe in RECIPES.items()
     }
-    edu.save_result(NAME, figures.pop("paper") | figures, COMMAND)
+    edu.save_result(NAME, figures.pop("paper") | figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

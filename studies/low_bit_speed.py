@@ -9,7 +9,6 @@ float32, simulated int8 in PyTorch, and real int8 in ONNX Runtime. One thread; a
 machine. Writes data/results/low_bit_speed.json.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from torch import nn
 
 import edu_lib as edu
 from edu_lib.deploy import export_int4, export_int8
-from edu_lib.measure.runner import Runner
+from edu_lib.measure import Runner
 from edu_lib.techniques.quantization import pack_signs, quantize_static, quantize_weights, xnor_dot
+from studies import frame
 from studies.alexnet_weights import PARTS
 
-COMMAND = "python3 -m studies.low_bit_speed"
 NAME = "low_bit_speed"
 LAYERS = {"fc6": (9216, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}
 BATCHES = (1, 16)
@@ -111,10 +110,8 @@ def simulation_rows(folder: Path) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    """All three parts, then the result file."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """All three parts, for the result file."""
     with tempfile.TemporaryDirectory() as folder:
         figures = {
             "threads": 1,
@@ -122,8 +119,8 @@ def main() -> None:
             "xnor": xnor_rows(),
             "simulation": simulation_rows(Path(folder)),
         }
-    edu.save_result(NAME, figures, COMMAND)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

@@ -8,7 +8,6 @@ factored. ONNX Runtime, one thread, blocks of A, B, A, B. The weights are random
 takes does not depend on them. About three minutes, with nothing else running on the machine.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -16,9 +15,9 @@ import torch
 from torch import nn
 
 import edu_lib as edu
-from edu_lib.techniques.low_rank import LowRankLinear
+from edu_lib.techniques.factorization import LowRankLinear
+from studies import frame
 
-COMMAND = "python3 -m studies.low_rank_speed"
 NAME = "low_rank_speed"
 SIZE = (9216, 4096)
 RANKS = (64, 128, 256, 512, 1024, 2048)
@@ -77,16 +76,14 @@ def network_rows(folder: Path) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    """Both parts, then the result file."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """Both parts, for the result file."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [layer_row(SIZE, rank, batch, Path(folder)) for batch in BATCHES for rank in RANKS]
         small = layer_row(SMALL_SIZE, SMALL_RANK, 1, Path(folder))
         networks = network_rows(Path(folder))
-    edu.save_result(NAME, {"rows": rows, "small": small, "network": networks}, COMMAND)
+    return {"rows": rows, "small": small, "network": networks}
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

@@ -9,23 +9,20 @@ were changed for speed, so the accuracies are slightly flattered. A run trains t
 seconds are wall-clock seconds from before the model is made until the last step; evaluation is not
 counted, and nothing is compiled. The test set is read once a run, at the end. A goal counts as
 reached if the mean accuracy of the seeds reaches it. Takes about ten minutes; finished runs are
-kept in data/cache, so an interrupted study goes on. Nothing else should run meanwhile.
+kept in data/runs, so an interrupted study goes on. Nothing else should run meanwhile.
 """
 
-import argparse
-import json
 import time
-from functools import partial
+from functools import cache, partial
 from statistics import mean
 
 import torch
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, Dataset
-from edu_lib.measure.results import write_json
+from studies import frame
 
-COMMAND = "python3 -m studies.mnist_time_to_accuracy"
-CACHE = DATA_FOLDER / "cache" / "mnist_time_to_accuracy.json"
+NAME = "mnist_time_to_accuracy"
+mnist = cache(edu.mnist)
 GOALS = {
     "99_0": {
         "goal": 99.0,
@@ -46,9 +43,9 @@ GOALS = {
 }
 
 
-def run(data: Dataset, goal: str, seed: int, progress: bool = False) -> dict[str, float]:
+def run(goal: str, seed: int, progress: bool = False) -> dict[str, float]:
     """One training; its wall-clock seconds and its test accuracy in percent."""
-    setting = GOALS[goal]
+    data, setting = mnist(), GOALS[goal]
     start = time.perf_counter()
     torch.manual_seed(seed)
     model = edu.models.LeNet5()
@@ -84,26 +81,17 @@ def summary(goal: str, runs: list[dict[str, float]]) -> dict:
 
 def main() -> None:
     """All goals and seeds, then the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    num_seeds = parser.parse_args().seeds
-    data = edu.mnist()
-    done = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    chosen = frame.options(__doc__, seeds=10, threads=None)
+    seeds = range(chosen.seeds)
+    figures = {"seeds": len(seeds), "threads": torch.get_num_threads()}
     for goal in GOALS:
-        for seed in range(num_seeds):
-            key = f"{goal} {GOALS[goal]['recipe']} seed {seed}"
-            if key not in done:
-                done[key] = run(data, goal, seed)
-                write_json(CACHE, done)
-            print(f"{goal} seed {seed}: {done[key]}", flush=True)
-    figures = {"seeds": num_seeds, "threads": torch.get_num_threads()}
-    for goal in GOALS:
-        keys = [f"{goal} {GOALS[goal]['recipe']} seed {seed}" for seed in range(num_seeds)]
-        part = summary(goal, [done[key] for key in keys])
+        names = {f"{goal}_seed{seed}": {"goal": goal, "seed": seed} for seed in seeds}
+        runs = frame.run_all(run, names, NAME, again=chosen.again, timed=True)
+        part = summary(goal, list(runs.values()))
         figures[f"to_{goal}"] = part
         figures[f"mean_seconds_to_{goal}"] = part["mean_seconds"] if part["reached"] else None
-    edu.save_result("mnist_time_to_accuracy", figures, COMMAND)
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

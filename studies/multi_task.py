@@ -6,14 +6,12 @@ Light RoadNets at 96x192, few labelled scenes. Two parts. "networks", three seed
 a task; one shared network that learns from the labels; and one merged network that starts from the
 segmentation network and, where labels end, learns from the answers of all three. "weights":
 equal weights, learned weights and a 25-point grid on a smaller and equal budget. Every run is kept
-in data/cache/multi_task, so that an interrupted study goes on, and two processes can do a part each
+in data/runs/multi_task, so that an interrupted study goes on, and two processes can do a part each
 (--part). The last call, without --part, times the networks and writes data/results/multi_task.json.
 About an hour and a half on one core. The weights of the shared networks, SHARED, were chosen by
 hand on the validation split.
 """
 
-import argparse
-import json
 from dataclasses import asdict
 from statistics import mean
 
@@ -21,16 +19,16 @@ import torch
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, road_scenes
-from edu_lib.measure.results import write_json
+from classroom.road_scenes import road_scenes
 from edu_lib.models.road_tasks import augment_road, evaluate_road, road_losses
 from edu_lib.models.roadnet import TASKS, RoadNet
 from edu_lib.techniques.multitask import UncertaintyWeighting, search_weights, weighted_sum
+from studies import frame
 from studies.multi_task_merge import answers, merge_losses, start_from, with_labels
 from studies.multi_task_summary import summarise
 
-COMMAND = "python3 -m studies.multi_task"
-CACHE = DATA_FOLDER / "cache" / "multi_task"
+NAME = "multi_task"
+CACHE = frame.CACHE_FOLDER / NAME
 HEIGHT, WIDTH = 96, 192
 SEEDS = (0, 1, 2)
 PARTS = ("networks", "weights")
@@ -89,20 +87,19 @@ def key(job: dict) -> str:
     return f"{job['part']}_{'+'.join(job['tasks'])}_{weights}_seed{job['seed']}"
 
 
-def run(job: dict) -> dict:
-    """Train and evaluate one network; what the cache holds is not trained again."""
-    path = CACHE / f"{key(job)}.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+def judged(job: dict) -> dict:
+    """Train and evaluate one network."""
     network, learned, seconds = train(job)
-    edu.save_weights(network, key(job), folder=CACHE)
     result = job | {"seconds": seconds, "learned": learned}
     for split, count in (("validation", 300), ("test", 500)):
         held_out = road_scenes(split, count, HEIGHT, WIDTH)
         result[split] = asdict(evaluate_road(network, held_out.X, held_out.y))
-    write_json(path, result)
-    print(f"{key(job)}: {seconds:.0f} s, {result['validation']}", flush=True)
-    return result
+    return result | {"files": {"safetensors": frame.weights_of(network)}}
+
+
+def run(job: dict, again: bool = False) -> dict:
+    """The figures of one network; what is stored is not trained again."""
+    return frame.run_all(judged, {key(job): {"job": job}}, NAME, again=again)[key(job)]
 
 
 def train(job: dict) -> tuple[RoadNet, dict[str, float] | None, float]:
@@ -169,11 +166,11 @@ def mean_answer_error() -> float:
 
 def main() -> None:
     """Run the jobs of one part, or of both and then the summary."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=PARTS, help="train the networks of this part alone")
-    part = parser.parse_args().part
-    torch.set_num_threads(1)
-    results = [run(job) for each in ([part] if part else PARTS) for job in jobs(each)]
+    help_text = "train the networks of this part alone"
+    chosen = frame.options(__doc__, {"--part": {"choices": PARTS, "help": help_text}})
+    part = chosen.part
+    asked = [part] if part else PARTS
+    results = [run(job, chosen.again) for each in asked for job in jobs(each)]
     if part:
         return
     reference = mean_answer_error()
@@ -195,7 +192,7 @@ def main() -> None:
         "mean_answer_steering_error_deg": reference,
     }
     edu.save_weights(merged_network(), "road_shared_light", half=True)
-    edu.save_result("multi_task", figures, COMMAND)
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 def images_seen() -> dict[str, int]:
@@ -212,4 +209,4 @@ def merged_network() -> RoadNet:
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

@@ -12,10 +12,9 @@ validation images; the test set is read once a seed. Of each row the file of the
 validation error ships in data/weights. `bytes` is the largest file of all seeds, `file_bytes` that
 of the one that ships.
 Writes lenet_caffe_file.json, lenet_300_100_file.json and smallest_mnist_file.json in data/results.
-One to twenty minutes a seed on one core; finished seeds are kept in data/cache, so a study goes on.
+One to twenty minutes a seed on one core; finished seeds are kept in data/runs, so a study goes on.
 """
 
-import argparse
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,10 +32,9 @@ from edu_lib.techniques.distillation import distillation_loss
 from edu_lib.techniques.quantization import fold_batch_norm
 from edu_lib.techniques.rate_distortion import Rated, RateDistortion
 from edu_lib.weights import WEIGHTS_FOLDER
+from studies import frame
 from studies.network_files_data import CACHE, training_set
-from studies.seeds_in_parallel import run_all
 
-COMMAND = "python3 -m studies.network_files"
 BATCH_SIZE, TEMPERATURE, ALPHA = 256, 4.0, 0.9
 RAMP, FIRST_PRICE = 0.4, 0.05  # the price of a bit rises during this share of the training
 ADAM = partial(torch.optim.Adam, fused=True)
@@ -191,7 +189,7 @@ def run(row_name: str, seed: int) -> dict:
         name: container.Levels(levels, step.detach())
         for name, (levels, step) in coded.levels().items()
     }
-    content = container.dumps(coded.finish(), tensors=stored)
+    content = container.dumps(edu.to_plain(coded).eval(), tensors=stored)
     loaded, data = container.loads(content), edu.mnist()
     return {
         "bytes": len(content),
@@ -199,7 +197,7 @@ def run(row_name: str, seed: int) -> dict:
         "validation_error": error(loaded, data.validation),
         "error": error(loaded, data.test),
         "nonzero": {name: int(each.levels.count_nonzero()) for name, each in stored.items()},
-        "file": content,
+        "files": {"30f": content},
     }
 
 
@@ -233,33 +231,26 @@ def summary(row_name: str, runs: dict[str, dict]) -> dict:
     }
 
 
-def stored_rows(result: str) -> dict[str, dict]:
-    """The rows that a result file has already."""
-    try:
-        return {row["row"]: row for row in edu.load_result(result)["rows"]}
-    except FileNotFoundError:
-        return {}
-
-
 def main() -> None:
     """The rows that are asked for, each written as soon as it is finished."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", default=list(ROWS), help=", ".join(ROWS))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--workers", type=int, help="processes on this machine")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler")
-    arguments = parser.parse_args()
-    for row_name in arguments.rows:
+    rows_asked = {"nargs": "*", "default": list(ROWS), "help": ", ".join(ROWS)}
+    chosen = frame.options(__doc__, {"rows": rows_asked}, seeds=5, parallel=True)
+    for row_name in chosen.rows:
         names = {
             f"{row_name}_{seed}": {"row_name": row_name, "seed": seed}
-            for seed in range(arguments.seeds)
+            for seed in range(chosen.seeds)
         }
-        runs = run_all(run, names, CACHE, scheduler=arguments.scheduler, workers=arguments.workers)
+        runs = frame.run_all(
+            run, names, "network_files",
+            again=chosen.again, workers=chosen.workers, scheduler=chosen.scheduler,
+        )  # fmt: skip
         result = ROWS[row_name].result
-        rows = stored_rows(result) | {row_name: summary(row_name, runs)}
-        edu.save_result(result, {"rows": [rows[name] for name in ROWS if name in rows]}, COMMAND)
+        rows = {row["row"]: row for row in frame.stored_result(result).get("rows", [])}
+        rows[row_name] = summary(row_name, runs)
+        figures = {"rows": [rows[name] for name in ROWS if name in rows]}
+        edu.save_result(result, figures, frame.command("network_files"))
         print(rows[row_name], flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

@@ -8,7 +8,6 @@ batch 1 to 256. Sparse: products with 50 to 99 % zeros, by PyTorch's CSR and by 
 `csr_matmul`, against dense ones. About four minutes, with nothing else running on the machine.
 """
 
-import argparse
 import itertools
 import math
 import tempfile
@@ -18,12 +17,11 @@ import torch
 from torch import nn
 
 import edu_lib as edu
+from edu_lib.measure import Runner
 from edu_lib.measure.machine import all_threads
-from edu_lib.measure.runner import Runner
 from edu_lib.models.small_alexnet import SmallAlexNet
 from edu_lib.techniques.pruning import (
     csr_matmul,
-    make_permanent,
     plan_channels,
     prune,
     remove_channels,
@@ -31,8 +29,8 @@ from edu_lib.techniques.pruning import (
     to_csr_linear,
     zero_channels,
 )
+from studies import frame
 
-COMMAND = "python3 -m studies.pruning_speed"
 NAME = "pruning_speed"
 WIDTHS = (16, 17, 24, 31, 32, 33, 40, 47, 48, 49, 56, 60, 63, 64, 65, 72, 79, 80)
 MAP_SIZE = 28
@@ -83,7 +81,7 @@ def rungs() -> dict[str, nn.Module]:
     plan = plan_channels(model, torch.rand(1, 1, 28, 28), ratio=0.5)
     return {
         "whole": model,
-        "masked": make_permanent(prune(model, 0.75)),
+        "masked": edu.to_plain(prune(model, 0.75)),
         "zeroed": zero_channels(model, plan),
         "removed": remove_channels(model, plan),
     }
@@ -116,10 +114,10 @@ def sparse(folder: Path, name: str) -> dict:
     torch.manual_seed(0)
     layer = nn.Sequential(build()).eval()
     dense = both_ms(layer, shape, folder)
-    nine_of_ten = make_permanent(prune(layer, 0.9))
+    nine_of_ten = edu.to_plain(prune(layer, 0.9))
     rows = []
     for sparsity in SPARSITIES:
-        pruned = make_permanent(prune(layer, sparsity))
+        pruned = edu.to_plain(prune(layer, sparsity))
         runner = edu.pytorch_runner(to_csr_linear(pruned[0]), torch.rand(shape))
         rows.append({"sparsity": 100 * sparsity, "csr_ms": p50(runner)})
         if sparsity in LOOP_SPARSITIES and len(shape) == 4:
@@ -151,20 +149,14 @@ def break_even(rows: list[dict], dense_ms: float) -> float | None:
     return None
 
 
-def main() -> None:
-    """All three parts, then the result file."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(1)
+def measure() -> dict:
+    """All three parts, for the result file."""
     with tempfile.TemporaryDirectory() as folder:
         steps = staircase(Path(folder))
         rows = ladder(Path(folder))
         products = [sparse(Path(folder), name) for name in LAYERS]
-    edu.save_result(
-        NAME,
-        {"threads": all_threads(), "staircase": steps, "ladder": rows, "sparse": products},
-        COMMAND,
-    )
+    return {"threads": all_threads(), "staircase": steps, "ladder": rows, "sparse": products}
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

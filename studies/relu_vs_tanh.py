@@ -6,12 +6,13 @@ A small AlexNet learns 2,000 images of Fashion-MNIST by plain SGD, until its tra
 20 %. Three conditions: pixels normalised and weights scaled to the activation, as is usual today;
 raw pixels; and small weights, the same for all. The learning rate of each network is chosen with
 seed 0, the figures come from the other seeds. Writes data/results/relu_vs_tanh.json. About fifteen
-minutes on one core; each run is kept in data/cache/relu_vs_tanh, so that an interrupted study goes
+minutes on one core; each run is kept in data/runs/relu_vs_tanh, so that an interrupted study goes
 on where it stopped.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from statistics import mean
 
 import torch
@@ -19,13 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import edu_lib as edu
-from edu_lib.models import SmallAlexNet
+from edu_lib.models import SmallAlexNet, init_scaled_, init_small_
 from edu_lib.models.small_alexnet import FASHION_MEAN, FASHION_STD
-from edu_lib.models.start import scaled_start_, small_start_
-from studies.alexnet_parts import NUM_IMAGES, cached
+from studies import frame
+from studies.alexnet_parts import NUM_IMAGES
 
-COMMAND = "python3 -m studies.relu_vs_tanh"
-FOLDER = "relu_vs_tanh"
+NAME = "relu_vs_tanh"
 SEEDS = (1, 2, 3)
 RATES = (0.003, 0.01, 0.03, 0.1)
 RECIPE = {"target_error": 20.0, "max_epochs": 25, "width": 8, "batch_size": 64, "momentum": 0.9}
@@ -50,6 +50,18 @@ CONDITIONS = {
 }
 
 
+@cache
+def clothes() -> tuple[Tensor, Tensor]:
+    """The images and labels to learn."""
+    fit = edu.fashion_mnist().fit
+    return fit.X[:NUM_IMAGES], fit.y[:NUM_IMAGES]
+
+
+def run(**race_of: object) -> dict[str, list[float]]:
+    """`race`, as the frame keeps it."""
+    return {"errors": race(*clothes(), **race_of)}
+
+
 def race(
     X: Tensor, y: Tensor, condition: Condition, depth: int, activation: str, lr: float, seed: int
 ) -> list[float]:
@@ -59,7 +71,7 @@ def race(
         depth=depth, activation=activation, dropout=0.0, width=RECIPE["width"],
         mean=condition.mean, std=condition.std,
     )  # fmt: skip
-    model = scaled_start_(model, activation) if condition.scaled else small_start_(model)
+    model = init_scaled_(model, activation) if condition.scaled else init_small_(model)
     model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=RECIPE["momentum"])
     errors: list[float] = []
@@ -95,20 +107,28 @@ def epochs_to_target(errors: list[float]) -> float | None:
     return len(errors) - 1 + (before - target) / (before - errors[-1])
 
 
-def races_of(X: Tensor, y: Tensor, name: str, depth: int, activation: str) -> dict:
+def races_of(name: str, depth: int, activation: str, again: bool) -> dict:
     """The best learning rate of seed 0, and what the other seeds do with it."""
     condition = CONDITIONS[name]
 
-    def run(lr: float, seed: int) -> list[float]:
-        one = partial(race, X, y, condition, depth, activation, lr, seed)
-        return cached(FOLDER, f"{name}_{depth}_{activation}_{lr}_{seed}", one)
+    def races(rates: Iterable[float], seeds: Iterable[int]) -> list[list[float]]:
+        names = {
+            f"{name}_{depth}_{activation}_{lr}_{seed}": {
+                "condition": condition, "depth": depth, "activation": activation,
+                "lr": lr, "seed": seed,
+            }
+            for lr in rates
+            for seed in seeds
+        }  # fmt: skip
+        return [each["errors"] for each in frame.run_all(run, names, NAME, again=again).values()]
+
+    found = dict(zip(condition.rates, races(condition.rates, [0]), strict=True))
 
     def slowness(lr: float) -> tuple[float, float]:
-        errors = run(lr, 0)
-        return epochs_to_target(errors) or float("inf"), min(errors)
+        return epochs_to_target(found[lr]) or float("inf"), min(found[lr])
 
     lr = min(condition.rates, key=slowness)
-    curves = [run(lr, seed) for seed in SEEDS]
+    curves = races([lr], SEEDS)
     epochs = [epochs_to_target(errors) for errors in curves]
     reached = [count for count in epochs if count is not None]
     return {
@@ -129,12 +149,10 @@ def ratio(races: dict) -> float | None:
 
 def main() -> None:
     """All races and the result file."""
-    torch.set_num_threads(1)
-    data = edu.fashion_mnist()
-    X, y = data.fit.X[:NUM_IMAGES], data.fit.y[:NUM_IMAGES]
+    again = frame.options(__doc__).again
     races = {
         name: {
-            str(depth): {act: races_of(X, y, name, depth, act) for act in condition.activations}
+            str(depth): {act: races_of(name, depth, act, again) for act in condition.activations}
             for depth in condition.depths
         }
         for name, condition in CONDITIONS.items()
@@ -154,8 +172,8 @@ def main() -> None:
         "highest_ratio": max(known),
         "races": races,
     }
-    edu.save_result("relu_vs_tanh", figures, COMMAND)
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

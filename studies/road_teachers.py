@@ -9,14 +9,13 @@ tasks can be trained at once in two processes. Train and test scenes come from o
 the figures say nothing about real roads.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
+from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.models.road_tasks import (
     augment_road,
     evaluate_road,
@@ -24,8 +23,9 @@ from edu_lib.models.road_tasks import (
     sum_of_losses,
 )
 from edu_lib.models.roadnet import TASKS, RoadNet
+from edu_lib.training import fingerprint
+from studies import frame
 
-COMMAND = "python3 -m studies.road_teachers"
 NAME = "road_teachers"
 SEED = 0
 RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
@@ -33,9 +33,8 @@ RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "
 SECOND_RECIPE = RECIPE | {"num_epochs": 3, "lr": 1e-3}
 
 
-def train(task: str, scenes: RoadSplit, threads: int) -> RoadNet:
+def train(task: str, scenes: RoadSplit) -> RoadNet:
     """The trained network of one task."""
-    torch.set_num_threads(threads)
     torch.manual_seed(SEED)
     model = RoadNet([task])
     train_phase(model, scenes, f"road_{task}", sum_of_losses, RECIPE)
@@ -54,7 +53,8 @@ def train_phase(model: RoadNet, scenes: RoadSplit, name: str, loss: Callable, re
         transform=augment_road,
         precision=torch.bfloat16,
         channels_last=True,
-        checkpoint=DATA_FOLDER / "cache" / f"{name}.safetensors",
+        # the second phase belongs to the weights that the first one left
+        checkpoint=frame.CACHE_FOLDER / f"{name}_{fingerprint(model)}.safetensors",
         seed=SEED,
         **recipe,
     )
@@ -76,19 +76,19 @@ def known(quality) -> dict:
 
 def main() -> None:
     """Train what is asked for, evaluate what is trained, write weights and result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tasks", nargs="*", default=list(TASKS), help=", ".join(TASKS))
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    tasks = {"nargs": "*", "default": list(TASKS), "help": ", ".join(TASKS)}
+    more = {"tasks": tasks, "--threads": {"type": int, "default": 1}}
+    chosen = frame.options(__doc__, more, again=False)
     train_scenes, test_scenes = road_scenes("train"), road_scenes("test")
-    for task in arguments.tasks:
-        model = train(task, train_scenes, arguments.threads)
+    for task in chosen.tasks:
+        model = train(task, train_scenes)
         path = edu.save_weights(model, f"road_{task}", half=True)
         # what ships is judged: the weights in 16 bits
         model = edu.load_weights(RoadNet([task]), f"road_{task}")
         model.to(memory_format=torch.channels_last)
         quality = known(evaluate_road(model, test_scenes.X, test_scenes.y))
-        figures = stored_figures() | {
+        stored = frame.stored_result(NAME)
+        figures = {each: stored[each] for each in TASKS if each in stored} | {
             task: quality
             | {
                 "by_weather": quality_by(model, test_scenes, test_scenes.weather),
@@ -100,17 +100,9 @@ def main() -> None:
                 "test_scenes": len(test_scenes),
             }
         }
-        edu.save_result(NAME, figures, COMMAND)
+        edu.save_result(NAME, figures, frame.command(NAME))
         print(f"{task}: {quality}", flush=True)
 
 
-def stored_figures() -> dict:
-    """The tasks that the result file has already."""
-    try:
-        return {task: value for task, value in edu.load_result(NAME).items() if task in TASKS}
-    except FileNotFoundError:
-        return {}
-
-
 if __name__ == "__main__":
-    main()
+    frame.start(main)

@@ -13,18 +13,17 @@ on one core; an interrupted one goes on. The test scenes are read once a run.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
-import argparse
-import json
 from statistics import mean
 
 import torch
 from torch import nn
 
 import edu_lib as edu
-from edu_lib.data import DATA_FOLDER, RoadSplit, road_scenes
-from edu_lib.measure.results import write_json
+from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.models.road_tasks import sum_of_losses
-from edu_lib.techniques.separable import separable_from, separate
+from edu_lib.techniques.factorization import separable_from, separate
+from edu_lib.training import fingerprint
+from studies import frame
 from studies.channel_pruning import (
     ALPHA,
     TEMPERATURE,
@@ -36,9 +35,9 @@ from studies.channel_pruning import (
 )
 from studies.channel_pruning_choice import SHAPE, heavy, macs_of
 
-COMMAND = "python3 -m studies.separable_road"
 NAME = "separable_road"
-CACHE = DATA_FOLDER / "cache" / NAME
+CACHE = frame.CACHE_FOLDER / NAME
+MAX_SEEDS = 10
 STEM_RANK = 8
 RECIPE = {"num_epochs": 4, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
 FINISH = RECIPE | {"num_epochs": 3, "lr": 1e-3}  # once more, in smaller steps
@@ -47,7 +46,7 @@ FINISH = RECIPE | {"num_epochs": 3, "lr": 1e-3}  # once more, in smaller steps
 def separable() -> nn.Module:
     """The light network, as near to the heavy one as its shape allows."""
     whole = heavy()
-    model = separate(whole)
+    model = separate(whole, skip=["encoder.stem.0"])
     stem = separable_from(whole.encoder.stem[0], rank=STEM_RANK)
     model.encoder.stem.set_submodule("0", stem)
     return model
@@ -69,31 +68,44 @@ def train(model: nn.Module, scenes: RoadSplit, name: str, seed: int, with_teache
             transform=augment,
             precision=torch.bfloat16,
             channels_last=True,
-            checkpoint=CACHE / f"{part}.checkpoint.safetensors",
+            # the second part belongs to the weights that the first one left
+            checkpoint=CACHE / f"{part}_{fingerprint(model)}.checkpoint.safetensors",
             seed=seed,
             **recipe,
         )
 
 
-def run(seed: int, with_teacher: bool) -> None:
-    """One training, judged and stored."""
-    name = f"distilled_{seed}" if with_teacher else f"labels_{seed}"
+def judged(seed: int, with_teacher: bool) -> dict:
+    """One training, judged."""
     model = separable()
-    train(model, road_scenes("train"), name, seed, with_teacher)
-    weights = edu.save_weights(model, name, folder=CACHE)
-    if seed == 0 and with_teacher:
-        edu.save_weights(model, "road_separable", half=True)  # ships
-    figures = {"miou": miou(model, road_scenes("test"))}
-    write_json(weights.with_suffix(".json"), figures)
-    print(name, figures, flush=True)
+    train(model, road_scenes("train"), name_of(seed, with_teacher), seed, with_teacher)
+    files = {"safetensors": frame.weights_of(model)}
+    return {"miou": miou(model, road_scenes("test")), "files": files}
 
 
-def mious(kind: str) -> list[float]:
+def name_of(seed: int, with_teacher: bool) -> str:
+    return f"distilled_{seed}" if with_teacher else f"labels_{seed}"
+
+
+def run(seed: int, with_teacher: bool, again: bool) -> None:
+    """One training; the first one ships."""
+    name = name_of(seed, with_teacher)
+    one = {"seed": seed, "with_teacher": with_teacher}
+    frame.run_all(judged, {name: one}, NAME, again=again)
+    if name == "distilled_0":
+        edu.save_weights(edu.load_weights(separable(), name, CACHE), "road_separable", half=True)
+
+
+def mious(with_teacher: bool) -> list[float]:
     """Of the finished runs of a kind, by seed."""
-    return [json.loads(path.read_text())["miou"] for path in sorted(CACHE.glob(f"{kind}_?.json"))]
+    names = {
+        name_of(seed, with_teacher): {"seed": seed, "with_teacher": with_teacher}
+        for seed in range(MAX_SEEDS)
+    }
+    return [run["miou"] for run in frame.finished(judged, names, NAME).values()]
 
 
-def time_it() -> None:
+def time_it() -> dict:
     """p50 of the heavy network over the light one's, ONNX Runtime FP32, one thread and all."""
     X, figures = torch.rand(SHAPE), {}
     files = {
@@ -110,14 +122,17 @@ def time_it() -> None:
             f"heavy_p50_ms{key}": comparison.reference.p50_ms,
             f"separable_p50_ms{key}": comparison.candidate.p50_ms,
         }
-    write_json(CACHE / "times.json", figures)
+    return figures
 
 
 def summarise() -> None:
     """The result file: means over the seeds, and the stored times."""
-    distilled, labels = mious("distilled"), mious("labels")
+    distilled, labels = mious(with_teacher=True), mious(with_teacher=False)
+    times = frame.finished(time_it, {"times": {}}, NAME, timed=True)
+    if not distilled or not times:
+        raise SystemExit("a run and the times are needed first: --seed 0, then --time")
     whole = edu.load_result("road_teachers")["segmentation"]["miou"]
-    figures = json.loads((CACHE / "times.json").read_text()) | {
+    figures = times["times"] | {
         "seeds": len(distilled),
         "mac_gain": macs_of(heavy()) / macs_of(separable()),
         "miou": mean(distilled),
@@ -136,26 +151,28 @@ def summarise() -> None:
             "labels_only_seeds": len(labels),
             "distillation_gain_points": mean(distilled[: len(labels)]) - mean(labels),
         }
-    edu.save_result(NAME, figures, COMMAND)
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 def main() -> None:
     """One run, the times, or the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--labels", action="store_true", help="without the teacher")
-    parser.add_argument("--time", action="store_true")
-    parser.add_argument("--summary", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if arguments.time:
-        time_it()
-    elif arguments.summary:
+    chosen = frame.options(
+        __doc__,
+        {
+            "--seed": {"type": int, "choices": range(MAX_SEEDS), "default": 0},
+            "--labels": {"action": "store_true", "help": "without the teacher"},
+            "--time": {"action": "store_true"},
+            "--summary": {"action": "store_true"},
+            "--threads": {"type": int, "default": 1},
+        },
+    )
+    if chosen.time:
+        frame.run_all(time_it, {"times": {}}, NAME, again=True, timed=True)
+    elif chosen.summary:
         summarise()
     else:
-        run(arguments.seed, with_teacher=not arguments.labels)
+        run(chosen.seed, not chosen.labels, chosen.again)
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

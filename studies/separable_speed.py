@@ -8,7 +8,6 @@ move, p50 in eager PyTorch and ONNX Runtime FP32, one thread. Then whole network
 roofs of this machine. Writes data/results/separable_speed.json; four minutes on an idle machine.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -16,14 +15,13 @@ import torch
 from torch import nn
 
 import edu_lib as edu
-from edu_lib.measure.peak import measure_best_roofline
-from edu_lib.measure.runner import Runner
+from edu_lib.measure import Runner, measure_roofline
 from edu_lib.models.roadnet import RoadNet
-from edu_lib.techniques.separable import separable_from
+from edu_lib.techniques.factorization import separable_from
+from studies import frame
 from studies.channel_pruning_choice import SHAPE
 from studies.separable_road import separable
 
-COMMAND = "python3 -m studies.separable_speed"
 NAME = "separable_speed"
 # (channels, height, width)
 SHAPES = ((32, 112, 112), (64, 64, 128), (128, 28, 28), (256, 14, 14), (512, 7, 7))
@@ -107,26 +105,20 @@ def network_rows(folder: Path) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    """All parts, then the result file."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    torch.set_num_threads(1)
-    roof = measure_best_roofline(threads=1)
+def measure() -> dict:
+    """All parts, for the result file."""
+    roof = measure_roofline(threads=1)
     with tempfile.TemporaryDirectory() as folder:
         rows = layer_rows(Path(folder))
         networks = network_rows(Path(folder))
-    edu.save_result(
-        NAME,
-        {
-            "threads": 1,
-            "peak_gflops": roof.peak_gflops,
-            "bandwidth_gb_per_second": roof.bandwidth_gb_per_second,
-            "layers": rows,
-            "networks": networks,
-        },
-        COMMAND,
-    )
+    return {
+        "threads": 1,
+        "peak_gflops": roof.peak_gflops,
+        "bandwidth_gb_per_second": roof.bandwidth_gb_per_second,
+        "layers": rows,
+        "networks": networks,
+    }
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(lambda: frame.study(NAME, __doc__, measure))

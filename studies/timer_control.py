@@ -16,9 +16,9 @@ from torch import nn
 from tqdm import tqdm
 
 from edu_lib.data import DATA_FOLDER
-from edu_lib.measure.latency import Runner, compare_latency, pytorch_runner
+from edu_lib.measure import Runner, compare_latency, percentile, pytorch_runner
 from edu_lib.measure.results import RESULTS_FOLDER, save_result, write_json
-from edu_lib.measure.statistics import percentile
+from studies import frame
 
 NAME = "timer_control"
 
@@ -85,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    frame.start(main)

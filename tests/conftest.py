@@ -1,11 +1,23 @@
-"""No test writes into data/results: trial figures there would be taken for measured ones."""
+"""What holds for every test: no result file is written, and no module leaves memory behind.
 
+Trial figures in data/results would be taken for measured ones.
+"""
+
+import ctypes
+import gc
 import os
 import sys
+
+import psutil
+import pytest
 
 from edu_lib.measure.results import RESULTS_FOLDER
 
 WRITES = ("w", "a", "x", "+")
+M_MMAP_THRESHOLD, MMAP_BYTES = -3, 1 << 20
+GROWTH_BYTES, LAST_TRIM = 50 << 20, {"rss": 0}
+if sys.platform == "linux":  # tensors of a megabyte go back to the system when they are freed
+    getattr(ctypes.CDLL(None), "mallopt", max)(M_MMAP_THRESHOLD, MMAP_BYTES)
 
 
 def refuse_results(event: str, arguments: tuple) -> None:
@@ -18,7 +30,33 @@ def refuse_results(event: str, arguments: tuple) -> None:
     if isinstance(target, (str, os.PathLike)):
         folder = os.path.dirname(os.path.abspath(target))
         if folder == str(RESULTS_FOLDER):
-            raise PermissionError(f"a test must not write {target}: give it another folder")
+            raise RuntimeError(f"a test must not write {target}: give it another folder")
 
 
 sys.addaudithook(refuse_results)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def let_go(request):
+    """After each module, forget what its cached functions hold, such as networks."""
+    yield
+    for value in list(vars(request.module).values()):
+        if getattr(value, "__module__", None) == request.module.__name__:
+            getattr(value, "cache_clear", int)()
+    give_back()
+
+
+@pytest.fixture(autouse=True)
+def no_growth():
+    """After a test that left this process much larger, what was freed goes back to the system."""
+    yield
+    if psutil.Process().memory_info().rss > LAST_TRIM["rss"] + GROWTH_BYTES:
+        give_back()
+
+
+def give_back() -> None:
+    """Frees what nobody holds, and gives it to the system where the C library can."""
+    gc.collect()
+    if sys.platform == "linux":
+        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
+    LAST_TRIM["rss"] = psutil.Process().memory_info().rss

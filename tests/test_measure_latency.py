@@ -1,6 +1,8 @@
 """The timer is right on a device that answers before it has worked, and asks in the right order."""
 
 import gc
+import sys
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -8,17 +10,21 @@ import torch
 from torch import nn
 
 from edu_lib.deploy.onnx import export_onnx
-from edu_lib.measure import latency, machine, timing, transfer
-from edu_lib.measure.comparison import LatencyComparison
-from edu_lib.measure.latency import (
+from edu_lib.measure import (
+    LatencyComparison,
     Runner,
     compare_latency,
     fastest,
+    latency,
+    machine,
     measure_latency,
+    measure_transfer,
     onnxruntime_runner,
+    openvino_runner,
     pytorch_runner,
+    timing,
 )
-from edu_lib.measure.statistics import median_interval, percentile, ratio_interval
+from edu_lib.measure.timing import median_interval, percentile, ratio_interval
 
 LAUNCH_NS = 1_000
 
@@ -154,12 +160,12 @@ def test_transfer_is_timed_apart_and_not_on_the_cpu(accelerator_log):
             accelerator_log.append(f"to {device}")
             return There()
 
-    measured = transfer.measure_transfer(torch.zeros(2, 3).as_subclass(X), "cuda", repeats=1)
+    measured = measure_transfer(torch.zeros(2, 3).as_subclass(X), "cuda", repeats=1)
     each = ["synchronize cuda", "to cuda", "synchronize cuda", "to host", "synchronize cuda"]
     assert accelerator_log == each * 2
     assert measured.bytes == 24
     with pytest.raises(ValueError, match="no transfer"):
-        transfer.measure_transfer(torch.zeros(1), "cpu")
+        measure_transfer(torch.zeros(1), "cpu")
 
 
 def scripted_clock(monkeypatch, durations):
@@ -185,6 +191,59 @@ def test_blocks_are_interleaved_and_each_begins_with_an_untimed_call():
     times = timing.timed_rounds(runners, calls=[2, 1], blocks=3)
     assert order == list("AAAB" * 3)
     assert [[len(block) for block in blocks] for blocks in times] == [[2, 2, 2], [1, 1, 1]]
+
+
+def cpu_used(seconds):
+    """Seconds of CPU that this process uses while nothing is asked of it."""
+    before = time.process_time()
+    time.sleep(seconds)
+    return time.process_time() - before
+
+
+def test_nobody_is_timed_beside_the_spinning_threads_of_the_runner_before(tmp_path):
+    # two of ONNX Runtime's threads go on for some 25 ms after a call of this network
+    model = nn.Sequential(*(nn.Conv2d(16, 16, 3, padding=1) for _ in range(4)))
+    X = torch.rand(1, 16, 64, 64)
+    file = export_onnx(model, X, tmp_path / "net.onnx")
+    shared = onnxruntime_runner(file, X, threads=2)
+    used = []
+    quiet = Runner("quiet", lambda: used.append(cpu_used(0.02)))
+    timing.timed_rounds([shared, quiet], calls=[2, 1], blocks=5)
+    # calm is a tenth of a core; what stays may be a little more in a later window
+    assert max(used) < 0.5 * 0.02
+
+
+def test_who_waits_and_for_whom(monkeypatch):
+    order = []
+    monkeypatch.setattr(timing, "wait_until_calm", lambda: order.append("wait"))
+    shared = Runner("A", lambda: order.append("A"), threads=2)
+    single = Runner("B", lambda: order.append("B"), threads=1)
+    timing.timed_rounds([shared, single], calls=[1, 1], blocks=2)
+    assert order == ["A", "wait", "B", "A", "wait", "B"]
+    order.clear()
+    timing.timed_rounds([shared, shared], calls=[1, 1], blocks=1)
+    assert order == ["A", "A"]  # its own threads are a part of its speed
+
+
+@pytest.mark.parametrize(("used_ms", "windows", "calm"), [([9, 5, 1], 3, True), ([9], 50, False)])
+def test_calm_is_a_tenth_of_a_core_or_given_up(monkeypatch, used_ms, windows, calm):
+    slept, now = [], [0.0]
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += used_ms[min(len(slept), len(used_ms)) - 1] / 1e3
+
+    monkeypatch.setattr(timing.time, "sleep", sleep)
+    monkeypatch.setattr(timing.time, "process_time", lambda: now[0])
+    assert timing.wait_until_calm() is calm
+    assert slept == [0.02] * windows
+
+
+def test_a_process_that_never_calms_is_said_to_be_unsettled(fake, monkeypatch):
+    monkeypatch.setattr(latency, "wait_until_calm", lambda: False)
+    measured = measure_latency(asynchronous_runner(fake, kernel_ms=5), block_ms=15)
+    assert not measured.settled
+    assert "it did not settle" in repr(measured)
 
 
 @pytest.mark.parametrize(
@@ -299,3 +358,23 @@ def test_a_drift_that_hits_both_alike_cancels_in_the_ratio():
     assert (ratio, low, high) == pytest.approx((2, 2, 2))
     with pytest.raises(ValueError, match="pairs"):
         ratio_interval([1.0], [1.0, 2.0])
+
+
+def test_openvino_computes_what_onnx_runtime_computes(tmp_path):
+    pytest.importorskip("openvino")
+    model, X = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh()), torch.randn(2, 3, 8, 8)
+    path = export_onnx(model, X, tmp_path / "network.onnx")
+    runner = openvino_runner(path, X, threads=1)
+    torch.testing.assert_close(torch.from_numpy(runner.call()[0]), model(X), rtol=1e-4, atol=1e-5)
+    assert (runner.backend, runner.threads, runner.batch) == ("OpenVINO", 1, 2)
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    with pytest.raises(ValueError, match="damaged"):
+        openvino_runner(tmp_path / "broken.onnx", X)
+    with pytest.raises(FileNotFoundError, match="export_onnx"):
+        openvino_runner(tmp_path / "missing.onnx", X)
+
+
+def test_a_missing_openvino_is_said_in_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ImportError, match="pip install openvino"):
+        openvino_runner(tmp_path / "network.onnx", torch.zeros(1))

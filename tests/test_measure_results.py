@@ -1,16 +1,16 @@
 """Result files carry their machine, versions, date and command, and say what to do when missing."""
 
 import json
+import os
+import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from edu_lib.measure import machine, results
 from edu_lib.measure.results import load_result, save_result
-
-LINUX_X86 = "processor : 0\nmodel name : Some CPU @ 2 GHz\nflags : fpu avx2 avx512f avx512_vnni\n"
-LINUX_ARM = "processor : 0\nFeatures : fp asimd asimddp\nmodel name : Some ARM\n"
 
 
 def test_a_result_comes_back_with_its_provenance(tmp_path):
@@ -23,6 +23,16 @@ def test_a_result_comes_back_with_its_provenance(tmp_path):
     text = path.read_text(encoding="utf-8")
     assert text == json.dumps(loaded, indent=1, sort_keys=True) + "\n"
     assert [file.name for file in tmp_path.iterdir()] == ["speed_of_lenet.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_others_may_read_a_result_as_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = save_result("r", {"a": 1}, "python3 -m studies.r", tmp_path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -65,7 +75,7 @@ def test_bad_results_are_refused(tmp_path, name, figures, command, message):
 
 def test_the_machine_is_described():
     found = machine.describe_machine()
-    assert set(found) == {"cpu", "isa", "cores", "threads", "gpu", "ram_gb", "os"}
+    assert set(found) == {"cpu", "isa", "int8_saturates", "cores", "threads", "gpu", "ram_gb", "os"}
     assert found["cpu"]
     assert found["isa"]
     assert found["threads"] >= 1
@@ -74,51 +84,81 @@ def test_the_machine_is_described():
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "isa"),
+    ("isa", "saturates"),
     [
-        (LINUX_X86, "Some CPU @ 2 GHz", ["avx2", "avx512f", "avx512_vnni"]),
-        (LINUX_ARM, "Some ARM", ["asimd", "asimddp"]),
+        (["sse4_2", "avx"], False),  # Sandy Bridge: no AVX2
+        (["sse4_2", "avx", "avx2", "fma"], True),  # Haswell, Zen 1 to 3
+        (["avx2", "fma", "avx512f"], True),  # Skylake-X
+        (["avx2", "fma", "avx_vnni"], False),  # Alder Lake
+        (["avx2", "fma", "avx512f", "avx512_vnni"], False),  # Ice Lake, Zen 4
+        (["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"], False),
+        (["asimd"], False),  # Cortex-A72
+        (["asimd", "asimddp", "i8mm"], False),
+        ([], False),
+        (["avx2"], True),  # what PyTorch's own dispatch calls itself
+        (["avx512"], True),
+        (["default"], False),
     ],
 )
-def test_linux_tells_model_and_vector_instructions(tmp_path, text, name, isa):
-    (tmp_path / "cpuinfo").write_text(text, encoding="utf-8")
-    assert machine._linux_processor(tmp_path / "cpuinfo") == (name, isa)
+def test_int8_sums_saturate_with_avx2_or_avx512_and_without_vnni(isa, saturates):
+    assert machine.int8_dot_product_saturates(isa) is saturates
+
+
+def test_this_machine_is_asked_where_no_instructions_are_given(monkeypatch):
+    for isa, saturates in ((("avx2",), True), (("avx2", "avx_vnni"), False)):
+        monkeypatch.setattr(machine, "vector_instructions", lambda isa=isa: isa)
+        assert machine.int8_dot_product_saturates() is saturates
+        assert machine.describe_machine()["int8_saturates"] is saturates
 
 
 @pytest.mark.parametrize(
-    ("answers", "name", "isa"),
+    ("able", "isa"),
     [
         (
-            {
-                "machdep.cpu.brand_string": "Intel Core i7",
-                "machdep.cpu.features": "FPU SSE4.2 AVX1.0 FMA",
-                "machdep.cpu.leaf7_features": "AVX2",
-            },
-            "Intel Core i7",
-            ["sse4_2", "avx", "avx2", "fma"],
+            {"architecture": "x86_64", "avx2": True, "fma3": True, "avx512_f": False},
+            ("avx2", "fma"),
         ),
+        ({"avx512_f": True, "avx512_vnni": True}, ("avx512f", "avx512_vnni")),
         (
-            {
-                "machdep.cpu.brand_string": "Apple M3",
-                "hw.optional.arm.AdvSIMD": "1",
-                "hw.optional.arm.FEAT_DotProd": "1",
-                "hw.optional.arm.FEAT_I8MM": "0",
-            },
-            "Apple M3",
-            ["asimd", "asimddp"],
+            {"architecture": "aarch64", "neon": True, "dot": True, "sve": False},
+            ("asimd", "asimddp"),
         ),
+        ({"architecture": "riscv"}, ("default",)),
     ],
 )
-def test_macos_tells_model_and_vector_instructions(monkeypatch, answers, name, isa):
+def test_vector_instructions_have_the_names_of_linux(monkeypatch, able, isa):
+    monkeypatch.setattr(machine.torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(machine.torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert machine.vector_instructions.__wrapped__() == isa
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/cpuinfo is Linux's")
+def test_vector_instructions_are_among_those_that_linux_lists():
+    text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    words = next(
+        line.partition(":")[2].split()
+        for line in text.splitlines()
+        if line.startswith(("flags", "Features"))
+    )
+    # a subset: instructions may be hidden from a process, or be emulated
+    assert set(machine.vector_instructions()) <= set(words)
+
+
+def test_linux_and_macos_tell_the_name(tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor : 0\nmodel name : Some CPU @ 2 GHz\n", encoding="utf-8")
+    assert machine._linux_name(cpuinfo) == "Some CPU @ 2 GHz"
+    cpuinfo.write_text("processor : 0\nFeatures : fp asimd\n", encoding="utf-8")
+    assert machine._linux_name(cpuinfo) == ""
+
     def sysctl(command, **options):
-        return subprocess.CompletedProcess(command, 0, stdout=answers.get(command[-1], "") + "\n")
+        assert command[-1] == "machdep.cpu.brand_string"
+        return subprocess.CompletedProcess(command, 0, stdout="Apple M3\n")
 
     monkeypatch.setattr(subprocess, "run", sysctl)
-    assert machine._macos_processor() == (name, isa)
+    assert machine._macos_name() == "Apple M3"
 
 
 def test_an_unknown_system_is_no_error(monkeypatch):
     monkeypatch.setattr(machine.sys, "platform", "plan9")
-    name, isa = machine._processor.__wrapped__()
-    assert name
-    assert isa
+    assert machine.processor_name.__wrapped__()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from edu_lib.measure.comparison import LatencyComparison
+from edu_lib.measure import LatencyComparison
 from studies import timer_control as study
 
 

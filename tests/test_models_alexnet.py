@@ -9,9 +9,8 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 import edu_lib as edu
-from edu_lib.models import AlexNet, AlexNet2012, SmallAlexNet
+from edu_lib.models import AlexNet, AlexNet2012, SmallAlexNet, init_scaled_, init_small_
 from edu_lib.models.alexnet import LocalResponseNorm
-from edu_lib.models.start import scaled_start_, small_start_
 
 
 def on_meta(model, *arguments, **named):
@@ -118,9 +117,10 @@ def test_response_normalisation_is_the_papers_equation():
 
 def test_alexnet_gives_what_torchvisions_gives():
     theirs = torchvision.models.alexnet(weights=None).eval()
-    ours = AlexNet().eval()
+    with torch.device("meta"):
+        ours = AlexNet().eval()
     assert count_parameters(ours) == count_parameters(theirs)
-    ours.load_state_dict(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict(), assign=True)  # shared: a copy takes 244 MB
     X = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(ours(X), theirs(X))
@@ -175,6 +175,7 @@ def test_small_alexnet_refuses_what_it_cannot_be(wrong, message):
         SmallAlexNet(**wrong)
 
 
+@pytest.mark.slow
 def test_small_alexnet_exports_to_onnx_with_every_part(tmp_path):
     torch.manual_seed(0)
     model = SmallAlexNet(lrn=True, width=4).eval()
@@ -195,11 +196,11 @@ def test_small_alexnet_in_two_towers_shares_only_the_first_and_third_layer():
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_scaled_start_keeps_the_size_of_signals_through_30_layers(activation):
+def test_a_init_scaled_keeps_the_size_of_signals_through_30_layers(activation):
     torch.manual_seed(0)
     act = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[activation]
     parts = [part for _ in range(30) for part in (torch.nn.Linear(200, 200), act())]
-    stack = scaled_start_(torch.nn.Sequential(*parts, torch.nn.Linear(200, 200)), activation)
+    stack = init_scaled_(torch.nn.Sequential(*parts, torch.nn.Linear(200, 200)), activation)
     X = torch.randn(500, 200, requires_grad=True)
     y = stack(X)
     y.mul(torch.randn(y.shape)).sum().backward()
@@ -208,29 +209,29 @@ def test_a_scaled_start_keeps_the_size_of_signals_through_30_layers(activation):
     assert all(part.bias.eq(0).all() for part in stack if hasattr(part, "bias"))
 
 
-def test_scaled_start_uses_the_gain_of_the_activation_but_not_for_the_output():
-    model = scaled_start_(SmallAlexNet(activation="sigmoid"), "sigmoid")
+def test_init_scaled_uses_the_gain_of_the_activation_but_not_for_the_output():
+    model = init_scaled_(SmallAlexNet(activation="sigmoid"), "sigmoid")
     hidden, output = model.classifier.fc2, model.classifier.fc3
     assert hidden.weight.std().item() == pytest.approx(4 / math.sqrt(128), rel=0.05)
     assert output.weight.std().item() == pytest.approx(1 / math.sqrt(128), rel=0.1)
 
 
-def test_scaled_start_refuses_what_it_does_not_know():
+def test_init_scaled_refuses_what_it_does_not_know():
     with pytest.raises(ValueError, match="one of relu, tanh, sigmoid"):
-        scaled_start_(SmallAlexNet(), "gelu")
+        init_scaled_(SmallAlexNet(), "gelu")
     with pytest.raises(ValueError, match="no Conv2d"):
-        scaled_start_(torch.nn.ReLU(), "relu")
+        init_scaled_(torch.nn.ReLU(), "relu")
 
 
-def test_a_small_start_is_that_of_pytorchs_own_layers_with_biases_at_0():
+def test_a_init_small_is_that_of_pytorchs_own_layers_with_biases_at_0():
     torch.manual_seed(0)
     theirs = torch.nn.Linear(300, 400)
     torch.manual_seed(0)
-    ours = small_start_(torch.nn.Linear(300, 400))
+    ours = init_small_(torch.nn.Linear(300, 400))
     assert ours.weight.abs().max() <= 1 / math.sqrt(300)
     assert ours.weight.std().item() == pytest.approx(theirs.weight.std().item(), rel=0.02)
     assert ours.bias.eq(0).all()
-    conv = small_start_(torch.nn.Conv2d(6, 50, 5, bias=False))
+    conv = init_small_(torch.nn.Conv2d(6, 50, 5, bias=False))
     assert conv.weight.std().item() == pytest.approx(1 / math.sqrt(3 * 150), rel=0.05)
     with pytest.raises(ValueError, match="no Conv2d"):
-        small_start_(torch.nn.ReLU())
+        init_small_(torch.nn.ReLU())

@@ -91,6 +91,7 @@ def test_another_size_is_refused():
         RoadNet(["ego"], LIGHT)(torch.rand(1, 3, 64, 100))
 
 
+@pytest.mark.slow
 def test_it_runs_in_onnx_runtime_with_a_named_output_a_task(tmp_path):
     torch.manual_seed(0)
     model = RoadNet(TASKS, LIGHT).eval()

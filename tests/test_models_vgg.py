@@ -27,14 +27,32 @@ def test_counts_are_those_the_docstring_says(ours, theirs, parameters, macs, con
     assert kernels == [(3, 3)] * convolutions
 
 
+def with_narrow_linear_layers(build, **options):
+    """The network with a tenth of a gigabyte in place of half of one: 16 units for 4,096."""
+    with torch.device("meta"):
+        model = build(**options).eval()
+    model.classifier[0] = torch.nn.Linear(512 * 7 * 7, 16, device="meta")
+    model.classifier[3] = torch.nn.Linear(16, 16, device="meta")
+    model.classifier[6] = torch.nn.Linear(16, 1000, device="meta")
+    return model
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [pair[:2] for pair in PAIRS])
 def test_same_output_as_torchvisions(ours, theirs):
-    # the weights of a real state dict, shared and not copied: two networks fill half a gigabyte
-    reference = theirs(weights=None, init_weights=False).eval()
     with torch.device("meta"):
-        network = ours().eval()
-    network.load_state_dict(reference.state_dict(), assign=True)
-    X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        whole = [build().state_dict() for build in (ours, theirs)]
+    shapes = [{name: value.shape for name, value in each.items()} for each in whole]
+    assert shapes[0] == shapes[1]
+    generator = torch.Generator().manual_seed(0)
+    network = with_narrow_linear_layers(ours)
+    reference = with_narrow_linear_layers(theirs, weights=None, init_weights=False)
+    weights = {
+        name: torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5
+        for name, value in reference.state_dict().items()
+    }
+    for model in (network, reference):  # shared, not copied
+        model.load_state_dict(weights, assign=True)
+    X = torch.rand(2, 3, 64, 64, generator=generator)
     with torch.no_grad():
         torch.testing.assert_close(network(X), reference(X))
 

@@ -9,6 +9,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 import kit
+from tools import venv
 
 GUARD = kit.ROOT / "tools" / "offline"
 SENTENCE = "the tests run offline: a connection to {} was refused"
@@ -59,7 +60,7 @@ def guarded(monkeypatch):
 
 def run(code):
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def refusals():
     code += "        print(name, type(error).__name__, error, sep='|')\n"
     settings = {**os.environ, "PYTHONPATH": str(GUARD)}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=600)
     return dict(line.split("|", 1) for line in done.stdout.splitlines())
 
 
@@ -92,7 +93,7 @@ def test_a_kernel_inherits_the_guard(guarded):
     client = manager.blocking_client()
     try:
         client.start_channels()
-        client.wait_for_ready(timeout=60)
+        client.wait_for_ready(timeout=600)
         client.execute("import socket; socket.getaddrinfo('example.org', 80)")
         assert error_of(client) == ("ConnectionRefusedError", SENTENCE.format("example.org"))
     finally:
@@ -103,7 +104,7 @@ def test_a_kernel_inherits_the_guard(guarded):
 def error_of(client):
     while True:
         try:
-            message = client.get_iopub_msg(timeout=60)
+            message = client.get_iopub_msg(timeout=600)
         except Empty:
             raise AssertionError("the kernel raised no error") from None
         if message["msg_type"] == "error":
@@ -119,7 +120,7 @@ def test_kit_test_puts_the_guard_on(monkeypatch, tmp_path):
         "        socket.create_connection(('192.0.2.1', 80), timeout=1)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(kit, "environment", lambda *names: kit.Path(sys.executable))
+    monkeypatch.setattr(venv, "environment", lambda *names: kit.Path(sys.executable))
     assert (
         kit.test([str(tmp_path), "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]) == 0
     )

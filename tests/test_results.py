@@ -1,9 +1,11 @@
 """The committed result files keep their contract, and the weights are what they say."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER
@@ -53,8 +55,33 @@ REQUIRED = {
         "no_threes_errors",
         "no_threes_corrected_errors",
     },
+    "thirty_frames": {
+        "seeds",
+        "gain_vs_eager",
+        "gain_vs_onnxruntime",
+        "fps",
+        "fps_512x1024",
+        "miou_change_points",
+        "depth_change_percent",
+        "steering_change_percent",
+        "file_bytes",
+        "combined_share",
+    },
+    "thirty_frames_limits": {"by_weather", "by_place", "by_distance", "strange"},
+    "thirty_frames_drive": {"closing", "steady", "pipeline_fps"},
+    "thirty_frames_order": {"orders", "gap_points", "decided", "seeds"},
     "int8": set(int8.NETWORKS),
+    "edge_networks": {"gains", "mobilenet_v1", "efficientnet_lite0", "repvgg_a0", "resnet18"},
+    "edge_quantization": {"efficientnet_lite0"},
     "bits": {"rows"},
+    "c_export": {"lenet5", "tinynet", "road_eighth", "thirty_frames", "stack_bytes"},
+    "runtimes": {
+        "lenet5_8",
+        "lenet5_7",
+        "small_alexnet_8",
+        "small_alexnet_7",
+        "thirty_frames_7",
+    },
     "low_bit_speed": {"int4", "xnor", "simulation"},
     "low_rank_speed": {"rows", "small", "network"},
     "deep_compression": {"lenet_300_100", "lenet_caffe"},
@@ -62,6 +89,7 @@ REQUIRED = {
     "lenet_300_100_file": {"rows"},
     "smallest_mnist_file": {"rows"},
     "container_fuzz": {"trials", "crashes", "hangs", "wrong_models"},
+    "grading": {"submissions", "scored_right", "seconds", "at_once", "in_a_box", "kinds"},
     "chapter_seconds": {source.stem for source in sources()},
 }
 
@@ -84,6 +112,12 @@ def test_every_result_says_where_when_and_how_it_was_made(path):
 def test_the_promised_figures_are_there(name):
     content = read(DATA_FOLDER / "results" / f"{name}.json")
     assert REQUIRED[name] <= content.keys()
+
+
+def test_forty_submissions_were_all_scored_right():
+    content = read(DATA_FOLDER / "results" / "grading.json")
+    assert content["scored_right"] == content["submissions"] == 40
+    assert all(kind["scored_right"] == kind["submissions"] for kind in content["kinds"].values())
 
 
 def test_the_promises_about_speed_hold_as_measured():
@@ -202,6 +236,7 @@ def test_the_race_of_activations_counts_what_its_curves_say():
     assert results["epochs_ratio"] == pytest.approx(means[0] / means[1])
 
 
+@pytest.mark.slow
 def test_shipped_small_alexnet_reads_as_well_as_its_result_file_says():
     test = edu.fashion_mnist().test
     stored = edu.load_result("alexnet_weights")["small_alexnet"]
@@ -231,22 +266,36 @@ def fake_measurement(runner, **_):
     )  # fmt: skip
 
 
-def test_bench_prints_every_row_and_saves_only_when_asked(monkeypatch, capsys):
+@pytest.fixture
+def saved(monkeypatch):
+    """What `bench` saves; nothing is timed, and random images calibrate the int8 network."""
     saved = {}
     monkeypatch.setattr(edu, "measure_latency", fake_measurement)
-    monkeypatch.setattr(edu, "save_result", lambda name, figures, command: saved.update(figures))
-    monkeypatch.setattr(cpu_gpu, "record_accelerator", lambda: "A GPU")
-    assert bench.main([]) == 0
-    printed = capsys.readouterr().out
-    assert all(entry.model in printed for entry in bench.ENTRIES)
-    assert saved == {}
     monkeypatch.setattr(
         edu, "save_result",
         lambda name, figures, command: saved.update(figures) or Path(f"{name}.json"),
     )  # fmt: skip
+    monkeypatch.setattr(cpu_gpu, "record_accelerator", lambda: "A GPU")
+    road = int8.NETWORKS["road_segmentation"]
+    random = replace(road, calibration=lambda draw: torch.rand(2, *bench.SHAPE[1:]))
+    monkeypatch.setitem(int8.NETWORKS, "road_segmentation", random)
+    return saved
+
+
+@pytest.mark.slow
+def test_bench_prints_and_saves_every_row_when_asked(saved, capsys):
     assert bench.main(["--save"]) == 0
+    printed = capsys.readouterr().out
+    assert all(entry.model in printed for entry in bench.ENTRIES)
     assert [row["model"] for row in saved["rows"]] == [entry.model for entry in bench.ENTRIES]
-    assert "A GPU" in capsys.readouterr().out
+    assert "A GPU" in printed
+
+
+def test_bench_saves_nothing_unasked(saved, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "ENTRIES", bench.ENTRIES[:1])
+    assert bench.main([]) == 0
+    assert bench.ENTRIES[0].model in capsys.readouterr().out
+    assert saved == {}
 
 
 def test_bench_refuses_what_it_does_not_know(capsys):

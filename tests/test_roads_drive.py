@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edu_lib.roads import drive
-from edu_lib.roads.dice import Dice
-from edu_lib.roads.drive import SPEED, _sample_world
-from edu_lib.roads.labels import MAX_DEPTH, SKY, VEHICLE
-from edu_lib.roads.things import Person, Vehicle
+from roads import drive
+from roads.dice import Dice
+from roads.drive import SPEED, _sample_world
+from roads.labels import MAX_DEPTH, SKY, VEHICLE
+from roads.things import Person, Vehicle
 
 SIZE = {"height": 64, "width": 128}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edu_lib.roads import (
+from roads import (
     CLASSES,
     MAX_DEPTH,
     PLACES,
@@ -17,12 +17,12 @@ from edu_lib.roads import (
     sample_scene,
     scene,
 )
-from edu_lib.roads.camera import FOCAL, HEIGHT_M, HORIZON, Camera
-from edu_lib.roads.facades import _hits, build_walls
-from edu_lib.roads.labels import BUILDING, MARKING, PERSON, ROAD, SIGN, SKY, VEHICLE
-from edu_lib.roads.road import Ego
-from edu_lib.roads.shadows import convex_hull
-from edu_lib.roads.things import Block, Plant, Vehicle
+from roads.camera import FOCAL, HEIGHT_M, HORIZON, Camera
+from roads.facades import _hits, build_walls
+from roads.labels import BUILDING, MARKING, PERSON, ROAD, SIGN, SKY, VEHICLE
+from roads.road import Ego
+from roads.shadows import convex_hull
+from roads.things import Block, Plant, Vehicle
 
 SIZE = (96, 192)
 

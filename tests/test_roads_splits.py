@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 
-from edu_lib.roads import PLACES, WEATHERS, chunks, road_split, scene, splits
+from roads import PLACES, WEATHERS, chunks, road_split, scene, splits
 
 SIZE = {"height": 32, "width": 64, "workers": 1}
 
@@ -31,6 +34,11 @@ def _expect(data, split, count):
         assert (data["place"][index], data["weather"][index]) == (sample.place, sample.weather)
 
 
+def _shown(folder):
+    """The names in a folder, without the hidden file that processes lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
+
+
 def test_a_split_holds_the_scenes_of_its_seeds(tmp_path, small_chunks):
     data = road_split("validation", 5, root=tmp_path, **SIZE)
     _expect(data, "validation", 5)
@@ -38,7 +46,7 @@ def test_a_split_holds_the_scenes_of_its_seeds(tmp_path, small_chunks):
     assert data["depth"].dtype == np.float16
     assert set(data["place"]) <= set(PLACES)
     assert set(data["weather"]) <= set(WEATHERS)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["validation-5-32x64"]
+    assert _shown(tmp_path) == ["validation-5-32x64"]
 
 
 def test_the_second_call_reads_and_does_not_draw(tmp_path, monkeypatch):
@@ -153,7 +161,7 @@ def test_other_sizes_do_not_share_a_folder(tmp_path):
     road_split("test", 2, root=tmp_path, **SIZE)
     data = road_split("test", 2, 32, 96, root=tmp_path, workers=1)
     assert data["images"].shape == (2, 32, 96, 3)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(_shown(tmp_path)) == 2
 
 
 def test_a_disk_that_is_full_from_the_start(tmp_path, monkeypatch):
@@ -175,7 +183,7 @@ def test_a_disk_that_fills_up_leaves_nothing_broken(tmp_path, small_chunks, monk
     with pytest.raises(OSError, match="Free some space and call again"):
         road_split("test", 4, root=tmp_path, **SIZE)
     left = [name for _, _, names in os.walk(tmp_path) for name in names]
-    assert left == []
+    assert left == [".test-4-32x64.lock"]
     monkeypatch.setattr(chunks.np, "savez", save)
     _expect(road_split("test", 4, root=tmp_path, **SIZE), "test", 4)
 
@@ -198,10 +206,122 @@ def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path):
     script = tmp_path / "careless.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from edu_lib.roads import chunks, road_split\n"
+        "from roads import chunks, road_split\n"
         "chunks.CHUNK = 2\n"
         f"road_split('train', 4, 32, 64, root=Path({str(tmp_path)!r}), workers=2)\n"
     )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
     assert done.returncode != 0
     assert 'below `if __name__ == "__main__":`' in done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, number):
+    def refuse(self, *arguments, **named):
+        raise OSError(number, "refused", str(self))
+
+    monkeypatch.setattr(splits.FileLock, "acquire", refuse)
+    with pytest.raises(OSError, match="this user may not write: allow it") as caught:
+        road_split("test", 2, root=tmp_path, **SIZE)
+    assert caught.value.errno == number
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_split_is_read_from_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    road_split("test", 2, root=tmp_path, **SIZE)
+    monkeypatch.setattr(splits.FileLock, "acquire", lambda *_: pytest.fail("it wants to write"))
+    _expect(road_split("test", 2, root=tmp_path, **SIZE), "test", 2)
+
+
+def test_the_cache_lies_where_the_variable_says(tmp_path):
+    command = [sys.executable, "-c", "from roads.splits import CACHE_FOLDER; print(CACHE_FOLDER)"]
+    variables = os.environ | {"THIRTY_FRAMES_CACHE": str(tmp_path)}
+    said = subprocess.check_output(command, env=variables, text=True)
+    assert said.strip() == str(tmp_path / "roads")
+
+
+def test_a_process_that_finished_but_for_the_last_step_is_not_repeated(tmp_path, monkeypatch):
+    """Killed after the recipe was written: all arrays are there, some chunks are not."""
+    replace = os.replace
+
+    def stopped(source, target):
+        if str(target).endswith("test-3-32x64"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(splits.os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        road_split("test", 3, root=tmp_path, **SIZE)
+    monkeypatch.setattr(splits.os, "replace", replace)
+    monkeypatch.setattr(chunks, "generate_chunk", lambda job: pytest.fail("drawn again"))
+    _expect(road_split("test", 3, root=tmp_path, **SIZE), "test", 3)
+
+
+DRAW = """
+import sys
+from pathlib import Path
+from roads import chunks, road_split
+if __name__ == "__main__":
+    chunks.CHUNK = 4
+    count, root, workers = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    data = road_split("train", count, 32, 64, root=root, workers=workers)
+    print(len(data["images"]))
+"""
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Starts a process that draws `count` scenes into tmp_path / "cache"."""
+    script = tmp_path / "draw.py"
+    script.write_text(DRAW)
+    started = []
+
+    def start(count, workers=1):
+        command = [sys.executable, script, str(count), tmp_path / "cache", str(workers)]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_three_processes_that_draw_one_split_at_once_all_get_it(tmp_path, draw):
+    together = [draw(12) for _ in range(3)]
+    said = [process.communicate() for process in together]
+    assert [out for out, _ in said] == ["12\n"] * 3, said
+    assert sum("Another process draws" in error for _, error in said) <= 2
+    _expect(road_split("train", 12, root=tmp_path / "cache", **SIZE), "train", 12)
+
+
+def _workers_at_work(process, root):
+    """The worker processes, once a chunk of theirs is written."""
+    parent = psutil.Process(process.pid)
+    while not list(root.glob("*.partial/chunk_*.npz")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return parent.children(recursive=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGINT"])
+def test_workers_end_with_their_parent_and_the_next_call_goes_on(tmp_path, draw, number):
+    root = tmp_path / "cache"
+    process = draw(400, workers=2)
+    workers = _workers_at_work(process, root)
+    assert workers
+    process.send_signal(getattr(signal, number))
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    kept = {path.name: path.stat().st_mtime_ns for path in root.glob("*.partial/chunk_*.npz")}
+    assert 1 <= len(kept) < 100
+    again = draw(400, workers=2)
+    while len(list(root.glob("*.partial/chunk_*.npz"))) <= len(kept):
+        assert again.poll() is None, again.communicate()
+        time.sleep(0.05)
+    for name, written in kept.items():
+        (path,) = root.glob(f"*.partial/{name}")
+        assert path.stat().st_mtime_ns == written

@@ -58,3 +58,24 @@ def test_summary_takes_means_over_seeds_and_the_gap():
     assert "shifted_errors" not in figures
     shifted = study.summary(runs | {"shifted": better}, {"teacher_errors": 50})
     assert shifted["shifted_errors"] == 70
+
+
+def test_both_kinds_of_student_take_as_many_steps():
+    """Or the teacher would get the credit for a longer training."""
+    images = len(edu.mnist().fit)
+    steps = [
+        recipe["num_epochs"] * (images // recipe["batch_size"])
+        for recipe in (study.STUDENT, study.DISTILLED)
+    ]
+    assert steps[0] == steps[1]
+
+
+def test_one_kind_anew_leaves_the_other_rows_as_they_are(monkeypatch):
+    stored, saved = edu.load_result(study.NAME), {}
+    again = [{"errors": each, "threes_errors": 3} for each in (130, 140)]
+    monkeypatch.setattr(study, "runs_of", lambda kind, seeds, split, again_: again)
+    monkeypatch.setattr(edu, "save_result", lambda name, figures, command: saved.update(figures))
+    study.with_one_kind("student", range(2), False)
+    assert (saved["student_errors"], saved["seeds"]) == (135, 2)
+    for key in ("teacher_errors", "distilled_errors", "narrow", "shifted_errors"):
+        assert saved[key] == stored[key], key

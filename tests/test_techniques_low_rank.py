@@ -7,27 +7,25 @@ import pytest
 import torch
 from torch import nn
 
+from edu_lib.cost import count_cost
 from edu_lib.deploy import container
-from edu_lib.deploy.container.blank import blank_network
-from edu_lib.deploy.container.factored import Factoring, factored_blank
-from edu_lib.deploy.container.registry import complete
-from edu_lib.measure.cost import count_cost
-from edu_lib.models.alexnet import AlexNet2012
+from edu_lib.deploy.container.registry import NETWORKS, complete
+from edu_lib.deploy.container.schema import Factoring, factored_blank
 from edu_lib.models.lenet import LeNet5, LeNet5Caffe, LeNet300100
 from edu_lib.models.lenet1998 import LeNet1998
 from edu_lib.models.roadnet import RoadNet
 from edu_lib.models.small_alexnet import SmallAlexNet
-from edu_lib.techniques.low_rank import (
+from edu_lib.techniques.factorization import (
     KINDS,
+    LayerPair,
     factor,
-    factoring_errors,
+    layers_of,
     low_rank_from,
     ranks_by_budget,
     ranks_by_energy,
     singular_values,
     stays_whole,
 )
-from edu_lib.techniques.low_rank.factor import layers_of
 from edu_lib.techniques.pruning import prune
 
 LAYERS = {
@@ -111,10 +109,12 @@ def test_every_network_of_the_kit(model, shape, kind):
     )
     assert whole_shapes == thin_shapes
     # at full rank, where that saves anything at all, the answers stay
-    errors = factoring_errors(model, thin)
-    reasons = stays_whole(model, 4, kind)
-    assert errors.keys().isdisjoint(reasons)
-    assert all(0 < each < 1 for each in errors.values())
+    pairs = {name: part for name, part in thin.named_modules() if isinstance(part, LayerPair)}
+    assert pairs
+    assert pairs.keys().isdisjoint(stays_whole(model, 4, kind))
+    for name, pair in pairs.items():
+        W = model.get_submodule(name).weight
+        assert 0 < (W - pair.kernel()).norm() < W.norm()
     again = ranks_by_energy(model, 1.0, kind)
     for key, each in _as_dict(factor(model, again, kind)(X)).items():
         torch.testing.assert_close(each, _as_dict(model(X))[key], atol=2e-4, rtol=1e-3)
@@ -199,11 +199,17 @@ def test_training_goes_on_and_a_shared_layer_is_factored_once():
         (lambda: factor(LeNet5(), {"f6": 85}), "layer 'f6': rank is from 1 to 84 here, got 85"),
         (lambda: factor(LeNet5(), {"f6": 0}), "layer 'f6': rank is from 1 to 84 here, got 0"),
         (lambda: factor(LeNet5(), 0), "rank is from 1"),
-        (lambda: factor(LeNet5(), 4, skip=["c9"]), "skip names 'c9'"),
+        (lambda: factor(LeNet5(), 4, skip=["c9"]), "no part 'c9' to skip"),
         (lambda: low_rank_from(nn.Conv2d(4, 4, 3, groups=2), 2), "this layer has 2 groups"),
         (lambda: factor(nn.Linear(4, 4), 2), "for one layer take low_rank_from"),
-        (lambda: factor(prune(LeNet5(), 0.5), {"f6": 4}), "layer 'f6' is a ParametrizedLinear"),
-        (lambda: factor(AlexNet2012(), {"conv2": 4}), "layer 'conv2' has 2 groups"),
+        (
+            lambda: factor(prune(LeNet5(), 0.5), {"f6": 4}),
+            "edu_lib.to_plain",
+        ),
+        (
+            lambda: factor(nn.Sequential(nn.Conv2d(4, 4, 3, groups=2)), {"0": 4}),
+            "layer '0' has 2 groups",
+        ),
         (lambda: ranks_by_energy(LeNet5(), 0), "energy is a share above 0 and up to 1, got 0"),
         (lambda: ranks_by_budget(LeNet5(), 1.5), "share is above 0 and up to 1, got 1.5"),
         (lambda: ranks_by_budget(LeNet5(), 0.001), "rank 1 everywhere costs"),
@@ -238,7 +244,7 @@ def test_a_factored_network_comes_back_from_its_file(model, shape, arguments, ki
 
 def test_a_container_refuses_a_rank_that_cannot_be():
     model = SmallAlexNet(towers=2)
-    blank = blank_network("SmallAlexNet", complete("SmallAlexNet", {"towers": 2}))
+    blank = NETWORKS["SmallAlexNet"].make(complete("SmallAlexNet", {"towers": 2}))
     number = list(layers_of(blank)).index("features.conv2")
     ranks = [0] * len(layers_of(blank))
     ranks[number] = 4

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from edu_lib.techniques.multitask import (
-    GradNorm,
     UncertaintyWeighting,
     gradient_conflict,
     pcgrad,
@@ -17,7 +16,7 @@ from edu_lib.techniques.multitask import (
     search_weights,
     weighted_sum,
 )
-from edu_lib.techniques.multitask.surgery import project_conflicts
+from edu_lib.techniques.multitask.gradients import project_conflicts
 
 TASKS = ["segmentation", "depth", "ego"]
 
@@ -329,130 +328,6 @@ def test_pcgrad_backward_replaces_grad_and_the_optimiser_can_step(network):
     assert sum(model.losses(X).values()) < sum(losses.values())
 
 
-# GradNorm
-
-
-def numpy_gradnorm(losses, norms, alpha, lr, floor=0.01):
-    """Weights after each step, for losses [steps, T] and unweighted gradient norms [steps, T]."""
-    w, m, v = np.ones(losses.shape[1]), 0.0, 0.0
-    history = []
-    for step, (L, norm) in enumerate(zip(losses, norms, strict=True), start=1):
-        rate = L / losses[0]
-        target = np.mean(w * norm) * (rate / rate.mean()) ** alpha
-        gradient = np.sign(w * norm - target) * norm
-        # Adam, beta = (0.9, 0.999)
-        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        w = w - lr * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-        w = np.maximum(w, floor)
-        w = w * len(w) / w.sum()
-        history.append(w)
-    return np.array(history)
-
-
-def two_parameter_losses(W):
-    """L_a = W_0^2 + W_1^2 with gradient 2 W, L_b = 2 + W_0 with gradient (1, 0)."""
-    return {"a": W.square().sum(), "b": 2 + W[0]}
-
-
-def test_the_first_step_of_gradnorm_by_hand():
-    W = nn.Parameter(torch.tensor([3.0, 4.0]))
-    gradnorm = GradNorm(["a", "b"], alpha=1.5, lr=0.025)
-    # Norms 10 and 1, mean 5.5, both paces 1: a is above its target, b below. The first step of
-    # Adam is lr in the direction of the sign; 0.975 + 1.025 = 2 needs no renormalisation.
-    weights = gradnorm.update(two_parameter_losses(W), [W])
-    assert weights == pytest.approx({"a": 0.975, "b": 1.025})
-    assert weights == gradnorm.weights()
-
-
-@pytest.mark.parametrize("lr", [0.025, 0.4])
-def test_many_steps_of_gradnorm_equal_numpy_and_keep_their_sum(lr):
-    W = nn.Parameter(torch.tensor([3.0, 4.0]))
-    gradnorm = GradNorm(["a", "b"], alpha=0.5, lr=lr)
-    points = np.array([[3.0, 4.0], [1.0, 2.0], [0.5, 0.3], [-0.2, 0.1], [0.1, -0.1], [0.3, 0.0]])
-    ours = []
-    for point in points:
-        with torch.no_grad():
-            W.copy_(torch.from_numpy(point))
-        ours.append(list(gradnorm.update(two_parameter_losses(W), [W]).values()))
-        assert sum(ours[-1]) == pytest.approx(2)
-    losses = np.stack([(points**2).sum(1), 2 + points[:, 0]], axis=1)
-    norms = np.stack([2 * np.linalg.norm(points, axis=1), np.ones(len(points))], axis=1)
-    np.testing.assert_allclose(ours, numpy_gradnorm(losses, norms, 0.5, lr), rtol=1e-4)
-
-
-def test_a_task_that_lags_gets_more_weight_the_larger_alpha():
-    def lagging_weight(alpha):
-        gradnorm = GradNorm(["fast", "slow"], alpha=alpha)
-        W = nn.Parameter(torch.ones(2))
-        for step in range(40):
-            fast = W[0] - 1 + 0.9**step  # gradient 1 for both, but only this loss falls
-            gradnorm.update({"fast": fast, "slow": W[1]}, [W])
-        return gradnorm.weights()["slow"]
-
-    assert lagging_weight(0.0) == pytest.approx(1, abs=0.05)
-    assert lagging_weight(0.0) + 0.2 < lagging_weight(1.5)
-
-
-def test_a_weight_never_reaches_zero():
-    gradnorm = GradNorm(["loud", "quiet"], lr=0.5)
-    W = nn.Parameter(torch.tensor([1.0, 1.0]))
-    for _ in range(20):
-        weights = gradnorm.update({"loud": 1000 * W[0], "quiet": W[1]}, [W])
-        assert min(weights.values()) > 0.005
-        assert sum(weights.values()) == pytest.approx(2)
-
-
-def test_gradnorm_goes_on_from_a_stored_state_as_if_never_interrupted():
-    points = [[3.0, 4.0], [1.0, 2.0], [0.5, 0.3], [0.4, 0.1]]
-
-    def run(gradnorm, points):
-        for point in points:
-            W = nn.Parameter(torch.tensor(point))
-            gradnorm.update(two_parameter_losses(W), [W])
-        return gradnorm.weights()
-
-    interrupted, resumed = GradNorm(["a", "b"], lr=0.1), GradNorm(["a", "b"], lr=0.1)
-    run(interrupted, points[:2])
-    state = interrupted.state_dict()
-    expected = run(interrupted, points[2:])
-    resumed.load_state_dict(state)
-    assert run(resumed, points[2:]) == expected
-    with pytest.raises(ValueError, match="stored state is of"):
-        GradNorm(["a", "c"]).load_state_dict(state)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((["a"],), "at least 2"),
-        ((["a", "b"], -1.0), "alpha must be 0 or more"),
-        ((["a", "b"], 1.5, 0.0), "lr must be above 0"),
-    ],
-)
-def test_gradnorm_refuses_bad_settings(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        GradNorm(*arguments)
-
-
-@pytest.mark.parametrize(
-    ("loss", "message"),
-    [
-        (lambda W: W[0] * 0, "first loss of each task must be above 0"),
-        (lambda W: W[0] - 5, "finite losses of 0 or more"),
-        (lambda W: W[0] * math.nan, "finite losses of 0 or more"),
-        (lambda W: (W[0] - 1).sqrt() + 1, "gradient of 'b' is not finite"),
-        (lambda W: torch.tensor(1.0), "'b' does not depend on any"),
-    ],
-)
-def test_gradnorm_refuses_losses_it_cannot_balance_and_stays_as_it_was(loss, message):
-    W = nn.Parameter(torch.ones(2))
-    gradnorm = GradNorm(["a", "b"])
-    with pytest.raises(ValueError, match=message):
-        gradnorm.update({"a": W.sum(), "b": loss(W)}, [W])
-    assert gradnorm.weights() == {"a": 1, "b": 1}
-    assert gradnorm.state_dict()["initial_losses"] is None
-
-
 # Conflict
 
 
@@ -520,15 +395,12 @@ def test_a_task_without_gradient_has_no_cosine():
 METHODS = {
     "gradient_conflict": gradient_conflict,
     "pcgrad": pcgrad,
-    "gradnorm": lambda losses, parameters: GradNorm(["depth", "ego"]).update(losses, parameters),
 }
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_no_argument_is_touched_and_the_graph_stays_usable(method, network):
     model, X = network
-    with torch.no_grad():
-        model.ego.bias += 5  # GradNorm asks for losses above 0
     losses = model.losses(X)
     for p in model.parameters():
         p.grad = torch.full_like(p, 7)
@@ -545,8 +417,6 @@ def test_no_argument_is_touched_and_the_graph_stays_usable(method, network):
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_parameters_that_cannot_work_are_named(method, network):
     model, X = network
-    with torch.no_grad():
-        model.ego.bias += 5
     losses = model.losses(X)
     with pytest.raises(ValueError, match="'ego' does not depend on any"):
         method(losses, model.depth.parameters())

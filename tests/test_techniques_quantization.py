@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edu_lib.techniques.quantization import (
-    affine_grid,
+    affine_qparams,
     dequantize,
     entropy_range,
     fake_quantize,
@@ -13,8 +13,8 @@ from edu_lib.techniques.quantization import (
     mse_range,
     percentile_range,
     quantize,
-    symmetric_grid,
-    weight_grid,
+    symmetric_qparams,
+    weight_qparams,
 )
 
 
@@ -27,8 +27,8 @@ def normal(*shape, seed=0):
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 @pytest.mark.parametrize(("low", "high"), [(-1.5, 2.5), (0.0, 6.0), (-3.0, -1.0), (0.5, 2.0)])
-def test_affine_grid_quantizes_as_pytorch_does(low, high, bits):
-    grid = affine_grid(torch.tensor(low), torch.tensor(high), bits)
+def test_affine_qparams_quantizes_as_pytorch_does(low, high, bits):
+    grid = affine_qparams(torch.tensor(low), torch.tensor(high), bits)
     X = normal(4000) * 2
     theirs = torch.fake_quantize_per_tensor_affine(
         X, grid.scale, grid.zero_point, grid.qmin, grid.qmax
@@ -41,22 +41,22 @@ def test_affine_grid_quantizes_as_pytorch_does(low, high, bits):
     assert fake_quantize(torch.zeros(1), grid) == 0
 
 
-def test_affine_grid_takes_the_scale_and_zero_point_of_torchao():
+def test_affine_qparams_takes_the_scale_and_zero_point_of_torchao():
     from torchao.quantization.quant_primitives import MappingType, choose_qparams_affine
 
     X = normal(1, 500) * 3 + 1
     scale, zero_point = choose_qparams_affine(
         X, MappingType.ASYMMETRIC, (1, 500), torch.uint8, eps=1e-12
     )
-    grid = affine_grid(*minmax_range(X))
+    grid = affine_qparams(*minmax_range(X))
     torch.testing.assert_close(grid.scale, scale.squeeze())
     assert grid.zero_point == zero_point.squeeze()
 
 
 @pytest.mark.parametrize("bits", [2, 4, 7, 8])
-def test_weight_grid_is_that_of_pytorch_per_channel(bits):
+def test_weight_qparams_is_that_of_pytorch_per_channel(bits):
     W = normal(6, 3, 5, 5) * torch.tensor([0.01, 0.1, 1, 2, 5, 10]).view(-1, 1, 1, 1)
-    grid = weight_grid(W, bits)
+    grid = weight_qparams(W, bits)
     assert grid.qmax == -grid.qmin == 2 ** (bits - 1) - 1
     theirs = torch.fake_quantize_per_channel_affine(
         W, grid.scale, grid.zero_point, 0, grid.qmin, grid.qmax
@@ -71,7 +71,7 @@ def test_one_scale_a_channel_loses_less_than_one_a_layer():
     W = normal(4, 8, 3, 3) * torch.tensor([0.01, 0.1, 1, 10]).view(-1, 1, 1, 1)
 
     def error(per_channel):
-        lost = fake_quantize(W, weight_grid(W, 8, per_channel)) - W
+        lost = fake_quantize(W, weight_qparams(W, 8, per_channel)) - W
         return lost.flatten(1).norm(dim=1) / W.flatten(1).norm(dim=1)
 
     assert error(per_channel=True).max() < 0.01
@@ -79,7 +79,7 @@ def test_one_scale_a_channel_loses_less_than_one_a_layer():
 
 
 def test_integers_come_back_from_their_numbers():
-    grid = symmetric_grid(torch.tensor(1.0), bits=4)
+    grid = symmetric_qparams(torch.tensor(1.0), bits=4)
     q = torch.arange(-7, 8, dtype=torch.int32)
     assert torch.equal(quantize(dequantize(q, grid), grid), q)
 
@@ -87,11 +87,14 @@ def test_integers_come_back_from_their_numbers():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: affine_grid(torch.tensor(0.0), torch.tensor(1.0), 9), "from 1 to 8, got 9"),
-        (lambda: affine_grid(torch.tensor(2.0), torch.tensor(1.0)), "low end above its high end"),
-        (lambda: affine_grid(torch.tensor(0.0), torch.tensor(float("inf"))), "is not finite"),
-        (lambda: symmetric_grid(torch.tensor(1.0), 1), "from 2 to 8, got 1"),
-        (lambda: symmetric_grid(torch.tensor(float("nan"))), "are not finite"),
+        (lambda: affine_qparams(torch.tensor(0.0), torch.tensor(1.0), 9), "from 1 to 8, got 9"),
+        (
+            lambda: affine_qparams(torch.tensor(2.0), torch.tensor(1.0)),
+            "low end above its high end",
+        ),
+        (lambda: affine_qparams(torch.tensor(0.0), torch.tensor(float("inf"))), "is not finite"),
+        (lambda: symmetric_qparams(torch.tensor(1.0), 1), "from 2 to 8, got 1"),
+        (lambda: symmetric_qparams(torch.tensor(float("nan"))), "are not finite"),
     ],
 )
 def test_grids_refuse(call, message):
@@ -118,7 +121,7 @@ def test_mse_range_is_the_best_of_a_brute_force_search_with_pytorch(bits):
     low, high = values.min(), values.max()
 
     def error(low, high):
-        grid = affine_grid(low, high, bits)
+        grid = affine_qparams(low, high, bits)
         rounded = torch.fake_quantize_per_tensor_affine(
             values, grid.scale, grid.zero_point, 0, grid.qmax
         )

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import edu_lib as edu
+from edu_lib.layers import first_and_last
 from edu_lib.models import LeNet5, LeNet1998, LeNet300100, SmallAlexNet
 from edu_lib.models.roadnet import RoadNet
 from edu_lib.techniques.quantization import (
@@ -16,11 +18,10 @@ from edu_lib.techniques.quantization import (
     WeightOnlyLayer,
     binarize,
     pack_signs,
+    quantize_static,
     quantize_weights,
-    run_xnor,
     ternarize,
     ternary_weight,
-    ternary_zeros,
     xnor_dot,
 )
 from edu_lib.techniques.quantization.weight_only import pack_nibbles, unpack_nibbles
@@ -139,11 +140,12 @@ def test_the_threshold_is_close_to_the_best_there_is():
 def test_a_ternary_network_trains_and_only_its_ends_stay_float():
     torch.manual_seed(0)
     model = LeNet5()
-    ternary = ternarize(model)
+    ternary = ternarize(model, skip=first_and_last(model))
     assert isinstance(ternary.c1, nn.Conv2d)
     assert isinstance(ternary.output, nn.Linear)
     assert [type(ternary.get_submodule(n)) for n in ("c3", "c5", "f6")] == [TernaryLayer] * 3
-    assert 0.3 < ternary_zeros(ternary) < 0.6
+    zeros = [(ternary_weight(ternary.get_submodule(n).weight)[0] == 0) for n in ("c3", "c5", "f6")]
+    assert 0.3 < torch.cat([each.flatten() for each in zeros]).float().mean() < 0.6
     ternary(torch.rand(2, 1, 28, 28)).sum().backward()
     assert ternary.c3.weight.grad.abs().max() > 0
     codes, scale = ternary_weight(ternary.c3.weight)
@@ -188,21 +190,53 @@ def test_binary_activations_scale_each_window_by_its_mean():
     torch.testing.assert_close(layer(X), expected)
 
 
-def test_the_xor_kernel_computes_what_the_layer_does():
-    layer, X = BinaryLayer(linear(130, 9), activations=True), normal(6, 130)
-    torch.testing.assert_close(run_xnor(layer, X), layer(X).detach())
-    with pytest.raises(ValueError, match="takes a linear BinaryLayer with activations=True"):
-        run_xnor(BinaryLayer(linear(130, 9)), X)
-
-
 @pytest.mark.parametrize("activations", [False, True])
 def test_a_binary_network_trains(activations):
     torch.manual_seed(0)
-    binary = binarize(LeNet5(), activations=activations)
+    model = LeNet5()
+    binary = binarize(model, activations=activations, skip=first_and_last(model))
     binary(torch.rand(2, 1, 28, 28)).square().sum().backward()
     layers = [m for m in binary.modules() if isinstance(m, BinaryLayer)]
     assert len(layers) == 3
     assert all(layer.weight.grad.abs().max() > 0 for layer in layers)
+
+
+# Any network
+
+
+@pytest.mark.parametrize("technique", [quantize_weights, ternarize, binarize])
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv1d(4, 6, 3, stride=2, padding=1), (2, 4, 9)),
+        (nn.Conv3d(2, 3, 3), (2, 2, 5, 5, 5)),
+        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect", groups=2), (2, 4, 8, 8)),
+        (nn.Conv2d(2, 4, 3, padding="same", dilation=2), (2, 2, 8, 8)),
+        (nn.Linear(6, 3, bias=False), (2, 5, 6)),
+    ],
+)
+def test_an_ordinary_layer_comes_back_with_the_weights_in_use(technique, layer, shape):
+    model, X = nn.Sequential(layer), normal(*shape)
+    treated = technique(model)
+    plain = edu.to_plain(treated)
+    assert type(plain[0]) is type(layer)
+    torch.testing.assert_close(plain(X), treated(X))
+    # the ordinary layer computes as the one before did with these weights
+    layer.weight.data = plain[0].weight.data
+    torch.testing.assert_close(plain(X), model(X))
+
+
+def test_layers_of_other_kinds_stay_and_are_named():
+    model = nn.ModuleDict({"read": nn.Conv2d(1, 2, 3), "up": nn.ConvTranspose2d(2, 1, 3)})
+    with pytest.warns(UserWarning, match=r"in float stay 'up' \(ConvTranspose2d\)"):
+        treated = quantize_weights(model)
+    assert isinstance(treated["read"], WeightOnlyLayer)
+    assert isinstance(treated["up"], nn.ConvTranspose2d)
+
+
+class SameConv(nn.Conv2d):
+    def forward(self, X):
+        return super().forward(F.pad(X, (0, 1, 0, 1)))
 
 
 # What they refuse
@@ -213,14 +247,18 @@ def test_a_binary_network_trains(activations):
     [
         (lambda: quantize_weights(LeNet5(), 9), "bits must be from 2 to 8, got 9"),
         (lambda: quantize_weights(LeNet5(), 4, block_size=1), "must be 2 or more, got 1"),
-        (lambda: quantize_weights(nn.Sequential(nn.LSTM(2, 2))), "layer '0' is a LSTM"),
-        (lambda: ternarize(nn.Sequential(nn.ConvTranspose2d(2, 2, 3))), "is a ConvTranspose2d"),
-        (lambda: ternarize(LeNet5(), skip=["c4"]), "LeNet5 has no layer 'c4' to skip"),
-        (lambda: ternarize(LeNet5(), skip="c3"), "must be a list of names, got the string"),
-        (lambda: binarize(nn.Sequential(nn.Linear(2, 2))), "has no Conv2d or Linear left"),
+        (lambda: quantize_weights(nn.Sequential(nn.LSTM(2, 2))), "Sequential has no layer left"),
         (
-            lambda: binarize(nn.Sequential(nn.Conv2d(2, 2, 3, padding_mode="reflect")), skip=()),
-            "layer '0' pads with reflect",
+            lambda: ternarize(nn.Sequential(nn.ConvTranspose2d(2, 2, 3))),
+            "has no layer left to treat",
+        ),
+        (lambda: ternarize(LeNet5(), skip=["c4"]), "LeNet5 has no part 'c4' to skip"),
+        (lambda: ternarize(LeNet5(), skip="c3"), "skip is a collection of names, got the text"),
+        (lambda: binarize(nn.Sequential(nn.Linear(2, 2)), skip=["0"]), "has no layer left"),
+        (lambda: binarize(nn.Sequential(SameConv(2, 2, 3))), "layer '0' is a SameConv, which comp"),
+        (
+            lambda: quantize_weights(quantize_static(LeNet5(), normal(4, 1, 28, 28))),
+            r"GraphModule is quantized already: edu_lib.to_plain\(model\) first",
         ),
     ],
 )

@@ -8,23 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from edu_lib.techniques.factorization import DepthwiseSeparable
 from edu_lib.techniques.quantization import (
-    ActivationGrid,
+    FakeQuantize,
     QuantizedLayer,
-    affine_grid,
+    affine_qparams,
+    convert,
     correct_biases,
     equalize,
     fake_quantize_trainable,
-    finish_training,
     fold_batch_norm,
-    prepare_training,
+    prepare_qat,
     quantize_static,
     round_straight_through,
     sign_straight_through,
 )
-from edu_lib.techniques.quantization.aware_training import TrainableGrid, TrainableLayer
-from edu_lib.techniques.quantization.static import input_grid
-from edu_lib.techniques.separable import DepthwiseSeparable
+from edu_lib.techniques.quantization.aware_training import TrainableFakeQuantize, TrainableLayer
+from edu_lib.techniques.quantization.static import input_qparams
 
 
 def small_network(seed=0):
@@ -86,8 +86,8 @@ def test_gradients_are_those_of_pytorchs_learnable_fake_quantize():
 
 
 def test_the_steps_learn_at_the_pace_the_paper_sets():
-    grid = affine_grid(torch.tensor(0.0), torch.tensor(1.0), bits=2)
-    layer = TrainableGrid(grid, learns=True)
+    grid = affine_qparams(torch.tensor(0.0), torch.tensor(1.0), bits=2)
+    layer = TrainableFakeQuantize(grid, learns=True)
     X = torch.rand((4, 25), generator=torch.Generator().manual_seed(0)) * 2
     layer(X).sum().backward()
     plain = grid.scale.clone().requires_grad_()
@@ -112,7 +112,7 @@ def test_training_with_rounding_learns_and_ends_in_integers(method):
     model, X = small_network(), inputs(32)
     y = (X.mean(dim=(1, 2, 3)) > 0.5).long()
     before = copy.deepcopy(model.state_dict())
-    trained = prepare_training(model, X, method=method, weight_bits=3, activation_bits=4)
+    trained = prepare_qat(model, X, method=method, weight_bits=3, activation_bits=4)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     parameters = [p for p in trained.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=0.01)
@@ -125,7 +125,7 @@ def test_training_with_rounding_learns_and_ends_in_integers(method):
         losses.append(loss.item())
     assert all(p.grad is not None for p in parameters)
     assert losses[-1] < 0.8 * losses[0]
-    finished = finish_training(trained)
+    finished = convert(trained)
     assert any(isinstance(m, TrainableLayer) for m in trained.modules())
     layers = [m for m in finished.modules() if isinstance(m, QuantizedLayer)]
     assert [layer.bits for layer in layers] == [3, 3]
@@ -142,7 +142,7 @@ def test_training_with_rounding_learns_and_ends_in_integers(method):
 
 def test_before_training_8_bits_are_those_of_quantize_static():
     model, X = small_network(), inputs()
-    prepared = finish_training(prepare_training(model, X, method="ste"))
+    prepared = convert(prepare_qat(model, X, method="ste"))
     static = quantize_static(model, X)
     for key, value in static.state_dict().items():
         assert torch.equal(prepared.state_dict()[key], value), key
@@ -150,9 +150,9 @@ def test_before_training_8_bits_are_those_of_quantize_static():
 
 def test_training_refuses():
     with pytest.raises(ValueError, match="method is one of lsq, ste, got 'pact'"):
-        prepare_training(small_network(), inputs(), method="pact")
-    with pytest.raises(ValueError, match="does not come from prepare_training"):
-        finish_training(quantize_static(small_network(), inputs()))
+        prepare_qat(small_network(), inputs(), method="pact")
+    with pytest.raises(ValueError, match="does not come from prepare_qat"):
+        convert(quantize_static(small_network(), inputs()))
 
 
 # Equalisation
@@ -244,8 +244,8 @@ def test_every_input_of_a_layer_is_on_a_grid():
     quantized = quantize_static(small_network(), inputs())
     for node in quantized.graph.nodes:
         if node.op == "call_module" and node.target in ("0", "5"):
-            assert isinstance(input_grid(quantized, node), ActivationGrid)
+            assert isinstance(input_qparams(quantized, node), FakeQuantize)
     folded = fold_batch_norm(small_network(), inputs())
     node = next(node for node in folded.graph.nodes if node.target == "5")
     with pytest.raises(ValueError, match="layer '5' has an input that is not on a grid"):
-        input_grid(folded, node)
+        input_qparams(folded, node)

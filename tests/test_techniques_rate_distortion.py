@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from edu_lib.deploy import container
+from edu_lib.layers import to_plain
 from edu_lib.models import LeNet300100
 from edu_lib.techniques.rate_distortion import Rated, RateDistortion, few_digits
 
@@ -45,7 +46,7 @@ def test_finished_network_answers_as_the_coded_one_and_fits_in_a_file(model):
     X = torch.rand(4, 1, 28, 28)
     before = copy.deepcopy(model.state_dict())
     coded = RateDistortion(model).eval()
-    finished = coded.finish()
+    finished = to_plain(coded)
     torch.testing.assert_close(finished(X), coded(X))
     stored = {name: container.Levels(*pair) for name, pair in coded.levels().items()}
     loaded = container.loads(container.dumps(finished, tensors=stored))
@@ -56,7 +57,7 @@ def test_finished_network_answers_as_the_coded_one_and_fits_in_a_file(model):
 
 def test_every_finished_weight_is_a_whole_number_of_steps(model):
     coded = RateDistortion(model)
-    for name, weight in coded.finish().named_parameters():
+    for name, weight in to_plain(coded).named_parameters():
         levels, step = coded.levels()[name]
         assert levels.dtype == torch.int32
         torch.testing.assert_close(weight.detach(), levels * step)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
+import edu_lib as edu
 from edu_lib.deploy import container
 from edu_lib.models.lenet import LeNet5
 from edu_lib.techniques.pruning import prune, sparsity_of
@@ -15,9 +16,7 @@ from edu_lib.techniques.weight_sharing import (
     codebooks,
     first_centroids,
     kmeans,
-    plain_weights,
     share_weights,
-    sharing_ratio,
 )
 
 
@@ -99,7 +98,7 @@ def test_training_moves_centroids_and_keeps_codes_and_zeros():
         layer = shared.get_submodule(name)
         assert torch.equal(layer.weight, centroids[now])
         assert len(layer.weight.unique()) <= {"c3": 9, "c5": 17}[name]
-    plain = plain_weights(shared)
+    plain = edu.to_plain(shared)
     assert torch.equal(plain(X), shared(X))
     assert plain.state_dict().keys() == LeNet5().state_dict().keys()
     again = container.loads(container.dumps(plain))
@@ -111,15 +110,10 @@ def test_as_many_clusters_as_values_change_nothing():
     centroids, codes = kmeans(w, 50)
     assert torch.equal(centroids[codes], w)
     model = LeNet5()
-    shared = share_weights(model, 10_000, keep=["c5", "f6"])
+    shared = share_weights(model, 10_000, skip=["c5", "f6"])
     X = torch.rand(2, 1, 28, 28)
     assert torch.equal(shared(X), model(X))
     assert codebooks(shared).keys() == {"c1", "c3", "output"}
-
-
-def test_the_ratio_is_that_of_the_papers_example():
-    # section 3: 16 weights, 4 shared values, 32 bits: 16 * 32 / (16 * 2 + 4 * 32) = 3.2
-    assert sharing_ratio(16, 4) == pytest.approx(3.2)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from edu_lib.measure.cost import count_cost
+from edu_lib.cost import count_cost
 from edu_lib.models.vgg import VGG
 from edu_lib.techniques import winograd as technique
 from edu_lib.techniques.winograd import A_T, B_T, G, WinogradConv2d, winograd
@@ -60,7 +60,7 @@ def test_a_vgg_keeps_its_outputs_and_its_first_layer_stays_direct():
     X = torch.randn(2, 3, 20, 24)
     fast = winograd(model)
     kinds = [type(layer).__name__ for layer in fast.features]
-    assert kinds[:4] == ["Conv2d", "ReLU", "WinogradConv2d", "Identity"]
+    assert kinds[:4] == ["Conv2d", "ReLU", "WinogradConv2d", "DoneBefore"]
     torch.testing.assert_close(fast(X), model.eval()(X), rtol=1e-4, atol=1e-5)
     assert all(isinstance(layer, nn.Conv2d) for layer in model.features[0:3:2])
     assert not model.features[1].inplace
@@ -115,3 +115,10 @@ def test_its_multiplications_are_a_quarter_of_those_of_the_direct_convolution():
     transforms = 36 * 36 * 16 * 64 + 16 * 36 * 16 * 64
     assert macs["ours"] == products + transforms
     assert macs["direct"] == 4 * products
+
+
+def test_it_is_made_for_inference_and_says_so():
+    layer = WinogradConv2d(nn.Conv2d(16, 16, 3))
+    assert not layer.training
+    with pytest.raises(ValueError, match="cannot be trained"):
+        layer.train()(torch.zeros(1, 16, 8, 8))

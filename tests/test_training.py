@@ -1,6 +1,7 @@
 """fit and evaluate: they learn, repeat, resume exactly, stop, and run in parallel."""
 
 import itertools
+import json
 import math
 import os
 import signal
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from edu_lib.techniques.distillation import Distilled, distillation_objective
 from edu_lib.training import evaluate, fit, random_affine, random_shift
-from edu_lib.training.schedule import one_cycle
+from edu_lib.training.run import one_cycle
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,9 +84,6 @@ def test_fit_leaves_the_callers_random_numbers_alone():
 @pytest.mark.parametrize("interrupt_at", [1, 11, 16])
 def test_an_interrupted_training_goes_on_exactly(tmp_path, optimizer, interrupt_at):
     X, y = blobs()
-    whole = small_network()
-    quietly(whole, X, y, optimizer=optimizer, augment=random_shift)
-
     calls = []
 
     def interrupting_shift(batch):
@@ -92,35 +92,176 @@ def test_an_interrupted_training_goes_on_exactly(tmp_path, optimizer, interrupt_
             signal.raise_signal(signal.SIGINT)
         return random_shift(batch)
 
-    checkpoint = tmp_path / "run.safetensors"
-    resumed = small_network()
+    arguments = {"optimizer": optimizer, "augment": interrupting_shift}
     with pytest.raises(KeyboardInterrupt):
-        quietly(
-            resumed, X, y, optimizer=optimizer, augment=interrupting_shift, checkpoint=checkpoint
-        )
-    resumed = small_network(seed=9)
-    history = quietly(
-        resumed, X, y, optimizer=optimizer, augment=random_shift, checkpoint=checkpoint
-    )
+        quietly(small_network(), X, y, checkpoint=tmp_path / "run", **arguments)
+    resumed, whole = small_network(seed=9), small_network()
+    history = quietly(resumed, X, y, checkpoint=tmp_path / "run", **arguments)
+    quietly(whole, X, y, **arguments)
     assert torch.equal(weights(resumed), weights(whole))
     assert len(history.epochs) == 3
 
 
+def test_a_second_interrupt_ends_a_step_at_once_and_the_last_checkpoint_stays(tmp_path):
+    calls = []
+
+    def interrupted_twice(batch):
+        calls.append(1)
+        if len(calls) == 12:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            calls.append("went on")
+        return random_shift(batch)
+
+    before = signal.getsignal(signal.SIGINT)
+    run = {"augment": interrupted_twice, "checkpoint": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt, match="within a step"):
+        quietly(small_network(), *blobs(), **run)
+    assert len(calls) == 12
+    assert signal.getsignal(signal.SIGINT) is before
+    resumed, whole = small_network(), small_network()
+    quietly(resumed, *blobs(), **run)
+    assert len(calls) == 12 + 16  # 8 steps an epoch: the second one is done again
+    quietly(whole, *blobs(), augment=interrupted_twice)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_an_interrupt_while_validating_is_not_lost(tmp_path):
+    epochs = []
+
+    def validation(model):
+        epochs.append(1)
+        if len(epochs) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return 50.0
+
+    run = {"validation": validation, "checkpoint": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt, match="between two epochs"):
+        quietly(small_network(), *blobs(), **run)
+    assert len(quietly(small_network(), *blobs(), **run).epochs) == 3
+    assert len(epochs) == 3
+
+
+def test_where_interrupts_are_ignored_they_stay_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+
+        def shift(batch):
+            signal.raise_signal(signal.SIGINT)
+            return random_shift(batch)
+
+        assert len(quietly(small_network(), *blobs(), augment=shift).epochs) == 3
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_finished_training_is_not_done_twice(tmp_path):
     X, y = blobs()
-    checkpoint = tmp_path / "run.safetensors"
+    calls = []
+
+    def counted(batch):
+        calls.append(1)
+        return batch
+
+    arguments = {"checkpoint": tmp_path / "run", "augment": counted, "num_epochs": 2}
     first, second = small_network(), small_network(seed=9)
-    history = quietly(first, X, y, checkpoint=checkpoint)
-    again = quietly(second, X, y, checkpoint=checkpoint, augment=pytest.fail)
+    history = quietly(first, X, y, **arguments)
+    again = quietly(second, X, y, **arguments)
     assert torch.equal(weights(first), weights(second))
     assert again.to_dict() == history.to_dict()
+    assert len(calls) == 16
 
 
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+def with_tanh():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(144, 4)
+    )
+
+
+def frozen_network():
+    model = small_network()
+    model[0].weight.requires_grad_(False)
+    return model
+
+
+def more_dropout():
+    model = small_network()
+    model[3].p = 0.2
+    return model
+
+
+def squared_error(logits, y):
+    return (logits - nn.functional.one_hot(y, 4)).square().mean()
+
+
+def stop_after(count):
+    return lambda history: len(history.epochs) == count
+
+
+CHANGES = {
+    "lr": {"lr": 0.5},
+    "network": {"model": with_tanh()},
+    "network, dropout": {"model": more_dropout()},
+    "network, frozen": {"model": frozen_network()},
+    "images": {"X": blobs()[0].flip(0)},
+    "images, one pixel": {"X": blobs()[0].index_put((torch.tensor(7),), torch.tensor(0.5))},
+    "labels": {"y": blobs()[1].flip(0)},
+    "optimizer": {"optimizer": torch.optim.RAdam},
+    "optimizer, setting": {"optimizer": partial(torch.optim.AdamW, betas=(0.8, 0.9))},
+    "loss": {"loss": squared_error},
+    "augment": {"augment": None},
+    "augment, setting": {"augment": partial(random_shift, max_shift=1)},
+    "augment, lambda": {"augment": lambda X: random_shift(X, 3)},
+    "transform": {"transform": lambda X, y: (X, y)},
+    "validation": {"validation": blobs(seed=2)},
+    "validation, function": {"validation": lambda model: 3.0},
+    "stop": {"stop": stop_after(2)},
+    "stop, none": {"stop": None},
+    "channels_last": {"channels_last": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_a_checkpoint_belongs_to_its_recipe(tmp_path, changed):
     X, y = blobs()
-    quietly(small_network(), X, y, checkpoint=tmp_path / "a")
-    with pytest.raises(ValueError, match="another lr"):
-        quietly(small_network(), X, y, lr=0.5, checkpoint=tmp_path / "a")
+
+    def recipe():
+        return {
+            "model": small_network(), "X": X, "y": y, "augment": random_shift,
+            "validation": blobs(seed=1), "stop": stop_after(3), "checkpoint": tmp_path / "run",
+        }  # fmt: skip
+
+    history = quietly(**recipe())
+    other = recipe() | CHANGES[changed]
+    before = weights(other["model"]).clone()
+    with pytest.raises(ValueError, match=f"another {changed.partition(',')[0]}: delete it"):
+        quietly(**other)
+    assert torch.equal(weights(other["model"]), before)
+    assert quietly(**recipe()).to_dict() == history.to_dict()
+
+
+def test_another_teacher_is_another_network(tmp_path):
+    X, y = blobs()
+    arguments = {"loss": distillation_objective(), "checkpoint": tmp_path / "run"}
+    quietly(Distilled(small_network(), small_network(seed=1)), X, y, **arguments)
+    quietly(Distilled(small_network(seed=5), small_network(seed=1)), X, y, **arguments)
+    with pytest.raises(ValueError, match="another network"):
+        quietly(Distilled(small_network(), small_network(seed=2)), X, y, **arguments)
+
+
+def test_a_checkpoint_of_an_older_version_is_refused(tmp_path):
+    path = tmp_path / "run"
+    quietly(small_network(), *blobs(), checkpoint=path)
+    with safe_open(path, framework="pt") as file:
+        texts = file.metadata()
+    texts["settings"] = json.dumps({"lr": 1e-2})
+    save_file(load_file(path), path, metadata=texts)
+    with pytest.raises(ValueError, match=r"does not say with which .* older version"):
+        quietly(small_network(), *blobs(), checkpoint=path)
+    save_file(load_file(path), path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"damaged \(it holds no training"):
+        quietly(small_network(), *blobs(), checkpoint=path)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):
@@ -187,6 +328,26 @@ def test_evaluate_counts_errors_as_plain_code_does():
     assert result.error == pytest.approx(100 * wrong / len(y))
 
 
+def test_one_logit_is_refused_where_it_would_teach_nothing():
+    X, y = blobs()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+    for call in (quietly, evaluate):
+        with pytest.raises(ValueError, match=r"one a class, got \[.*, 1\]: for one logit"):
+            call(model, X, y % 2)
+
+
+def test_evaluation_leaves_the_images_alone():
+    class Centred(nn.Module):
+        def forward(self, X):
+            X -= 0.5
+            return X.flatten(1)
+
+    X, y = blobs()
+    kept = X.clone()
+    evaluate(Centred(), X, y)
+    assert torch.equal(X, kept)
+
+
 def test_random_shift_moves_each_image_as_a_whole():
     X = torch.rand(50, 2, 9, 7) + 1
     shifted = random_shift(X, max_shift=2)
@@ -244,6 +405,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_under_torchrun_train_as_one(tmp_path):
     X, y = blobs(num_images=245)
     torch.manual_seed(0)
@@ -257,7 +419,7 @@ def test_two_processes_under_torchrun_train_as_one(tmp_path):
         [*command, str(script), str(tmp_path), str(ROOT)],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=1200,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]

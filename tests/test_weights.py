@@ -1,5 +1,9 @@
 """Weights come back as they were saved, and nothing else is accepted."""
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -58,3 +62,84 @@ def test_a_damaged_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ValueError, match="damaged"):
         load_weights(LeNet5(), "lenet", folder=tmp_path)
+
+
+def test_a_pruned_network_comes_back_into_a_whole_one_if_asked(tmp_path):
+    small = LeNet300100()
+    small.fc1, small.fc2 = nn.Linear(784, 30), nn.Linear(30, 100)
+    save_weights(small, "small", folder=tmp_path)
+    with pytest.raises(ValueError, match=r"'fc1.weight' has shape \[30, 784\].*resize=True"):
+        load_weights(LeNet300100(), "small", folder=tmp_path)
+    again = load_weights(LeNet300100(), "small", folder=tmp_path, resize=True)
+    assert (again.fc1.out_features, again.fc2.in_features) == (30, 30)
+    X = torch.rand(2, 1, 28, 28)
+    assert torch.equal(again(X), small.eval()(X))
+
+
+@pytest.mark.parametrize(
+    ("small", "whole"),
+    [
+        (nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(8, 8, 3, groups=8)),
+        (nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(8, 16, 3, groups=8)),
+        (nn.Conv1d(4, 6, 3, groups=2), nn.Conv1d(8, 8, 3, groups=2)),
+        (nn.ConvTranspose2d(4, 6, 2), nn.ConvTranspose2d(8, 8, 2)),
+        (nn.BatchNorm2d(4), nn.BatchNorm2d(8)),
+        (nn.LayerNorm(4), nn.LayerNorm(8)),
+    ],
+)
+def test_every_kind_of_layer_takes_the_size_in_the_file(small, whole, tmp_path):
+    save_weights(small, "layer", folder=tmp_path)
+    again = load_weights(whole, "layer", folder=tmp_path, resize=True)
+    assert repr(again) == repr(small)
+    for name, value in small.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+
+
+def test_a_layer_whose_size_cannot_be_read_is_refused(tmp_path):
+    save_weights(nn.LSTM(4, 4), "lstm", folder=tmp_path)
+    with pytest.raises(ValueError, match="LSTM, cannot be resized"):
+        load_weights(nn.LSTM(8, 8), "lstm", folder=tmp_path, resize=True)
+
+
+def test_tied_weights_are_saved_and_stay_tied(tmp_path):
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    save_weights(model, "tied", folder=tmp_path)
+    other = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    load_weights(other, "tied", folder=tmp_path)
+    assert torch.equal(other[1].weight, model[0].weight)
+    other[1].weight = other[0].weight
+    load_weights(other, "tied", folder=tmp_path)
+    assert other[1].weight is other[0].weight
+    save_weights(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), "two", folder=tmp_path)
+    with pytest.raises(ValueError, match="the network shares one tensor"):
+        load_weights(other, "two", folder=tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_others_can_read_what_one_saved(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        path = save_weights(LeNet5(), "lenet", folder=tmp_path)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_an_interrupted_save_writes_under_a_name_that_git_ignores(tmp_path, monkeypatch):
+    seen = []
+
+    def interrupted(path, content):
+        seen.append(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_weights(LeNet5(), "lenet", folder=tmp_path)
+    assert seen[0].name.endswith(".partial")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_data_folder_it_says_where_data_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="set THIRTY_FRAMES_DATA"):
+        load_weights(LeNet5(), "lenet5", folder=tmp_path / "data" / "weights")

@@ -1,13 +1,12 @@
-"""Build the chapters: python3 kit.py build [NN ...] [--fresh]
+"""Build the chapters: python3 kit.py build [NN ...] [--fresh | --drift]
 
 Each notebooks/source/NN_name.py is executed from top to bottom in a fresh kernel and written to
 notebooks/NN_name.ipynb. Built again with nothing changed, the file stays the same byte for byte:
 cells that train or time (tag nbval-ignore-output) then keep the outputs they have, unless --fresh
-is given.
+is given. --drift writes nothing: it names the compared cells whose outputs depend on the
+processor (tools/drift.py).
 """
 
-import json
-import os
 import re
 import sys
 import time
@@ -17,9 +16,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from tools.chapters import notebook_of, read_source, sources
+from tools import drift
+from tools.chapters import notebook_of, read_source, sources, write_if_changed
+from tools.editions import write_lab
 
-CELL_SECONDS = 600
+CELL_SECONDS = 3600
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # how a terminal is told to colour a traceback
 
 # widgets get the ids 000...0, 000...1, and so on, instead of random ones
@@ -33,9 +34,15 @@ _base_comm.uuid = _types.SimpleNamespace(
 
 
 def main(arguments: list[str]) -> int:
-    """Build the chapters named by their numbers, or all; returns the number that failed."""
-    fresh = "--fresh" in arguments
-    wanted = [word for word in arguments if word != "--fresh"]
+    """Build the chapters named by their numbers, or all; returns the number that failed.
+
+    With --drift, the number of chapters in which a compared cell drifts.
+    """
+    options = {word for word in arguments if word.startswith("-")}
+    if options - {"--fresh", "--drift"}:
+        print("kit.py build knows --fresh and --drift, and the numbers of chapters, such as 08.")
+        return 2
+    wanted = [word for word in arguments if word not in options]
     chosen = [path for path in sources() if not wanted or path.name[:2] in wanted]
     unknown = set(wanted) - {path.name[:2] for path in chosen}
     if unknown:
@@ -43,7 +50,9 @@ def main(arguments: list[str]) -> int:
         missing = ", ".join(sorted(unknown))
         print(f"There is no chapter {missing} in notebooks/source; there are: {there}.")
         return 2
-    return sum(not build(path, fresh) for path in chosen)
+    if "--drift" in options:
+        return sum(drift.report(path) > 0 for path in chosen)
+    return sum(not build(path, "--fresh" in options) for path in chosen)
 
 
 def build(source: Path, fresh: bool = False) -> bool:
@@ -53,12 +62,13 @@ def build(source: Path, fresh: bool = False) -> bool:
     print(f"{source.stem} ...", end=" ", flush=True)
     try:
         notebook = execute(read_source(source), target.parent)
-    except ValueError as error:
+        if target.exists() and not fresh:
+            keep_outputs(notebook, nbformat.read(target, 4))
+        changed = write_if_changed(notebook, target)
+        write_lab(source, notebook)
+    except (ValueError, OSError) as error:
         print(f"failed\n{error}")
         return False
-    if target.exists() and not fresh:
-        keep_outputs(notebook, nbformat.read(target, 4))
-    changed = write_if_changed(notebook, target)
     state = "written" if changed else "unchanged"
     print(f"{state} after {time.perf_counter() - start:.0f} s")
     return True
@@ -121,19 +131,7 @@ def keep_outputs(notebook: nbformat.NotebookNode, before: nbformat.NotebookNode)
 
 def is_ignored(cell: nbformat.NotebookNode) -> bool:
     """Whether the outputs of this cell may differ from run to run."""
-    return "nbval-ignore-output" in cell.metadata.get("tags", [])
-
-
-def write_if_changed(notebook: nbformat.NotebookNode, target: Path) -> bool:
-    """Write `notebook` in a fixed form, through a temporary name; False if it stood there so."""
-    content = json.loads(nbformat.writes(notebook))
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    if target.exists() and target.read_text(encoding="utf-8") == text:
-        return False
-    partial = target.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, target)
-    return True
+    return drift.IGNORE in cell.metadata.get("tags", [])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from tools.copies import write_file
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "source"
 NOTEBOOKS = ROOT / "notebooks"
@@ -17,6 +19,7 @@ NUMBER = re.compile(r"\{\{(?P<kind>results|published)\.(?P<path>[\w.\-]+)(?::(?P
 UNFILLED = re.compile(r"\{\{[^}\n]*(?:results|published)[^\n]*")
 GRADE_ID = re.compile(r"[a-zA-Z0-9_-]+")  # nbgrader takes no other characters
 OWN_KEYS = {"tags", "exercise", "check", "points"}
+SLIDE_KEYS = {"slide", "minutes", "tour"}  # tools/slide_content.py reads them in the source
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 KNOWN_TAGS = {"nbval-ignore-output", "raises-exception", "exercise", "check", "hide-input"}
 
@@ -48,6 +51,16 @@ def read_source(source: Path, data: Path = DATA) -> nbformat.NotebookNode:
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def write_if_changed(notebook: nbformat.NotebookNode, target: Path) -> bool:
+    """Write `notebook` in a fixed form, through a temporary name; False if it stood there so."""
+    content = json.loads(nbformat.writes(notebook))
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return False
+    write_file(target, text.encode())
+    return True
 
 
 def fill_numbers(text: str, data: Path = DATA) -> str:
@@ -94,7 +107,7 @@ def cell_metadata(cell: nbformat.NotebookNode, position: int) -> dict:
     """
     # jupytext notes blank lines and headings of a cell under keys of its own
     given = {key: cell.metadata[key] for key in cell.metadata if not key.startswith("lines_to")}
-    unknown = sorted(set(given) - OWN_KEYS)
+    unknown = sorted(set(given) - OWN_KEYS - SLIDE_KEYS)
     if unknown:
         raise ValueError(f"cell {position}: unknown in its header: {', '.join(unknown)}")
     tags = list(given.get("tags", []))

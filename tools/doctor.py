@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 import kit
+from tools import guard, venv
 
 NEEDED_RAM_GB = 3
 SPARE_DISK_GB = 1
@@ -71,6 +72,7 @@ def report(root: Path = kit.ROOT) -> list[Line]:
     return [
         kit_version(root),
         python_version(),
+        folder(root),
         environment(root),
         packages(root),
         *machine(),
@@ -87,7 +89,7 @@ def kit_version(root: Path) -> Line:
     text = project.read_text(encoding="utf-8") if project.is_file() else ""
     version = re.search(r'^version = "(.+)"', text, re.MULTILINE)
     if version is None:
-        return Line("kit", "no version", "Restore it with `git checkout -- pyproject.toml`.")
+        return Line("kit", "no version", restore("pyproject.toml", root))
     return Line("kit", version[1])
 
 
@@ -95,10 +97,20 @@ def python_version() -> Line:
     """The Python that runs, and whether the packages support it."""
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     try:
-        kit.check_python(sys.version_info[:2])
+        venv.check_python(sys.version_info[:2])
     except SystemExit as reason:
         return Line("Python", found, str(reason))
     return Line("Python", found)
+
+
+def folder(root: Path) -> Line:
+    """Whether the kit's own folder can be written, as lab, test and build must."""
+    try:
+        guard.check_writable(root)
+    except SystemExit:
+        advice = "Copy the kit's folder to a place of your own and run kit.py there."
+        return Line("folder", "it cannot be written, or its disk is full", advice)
+    return Line("folder", "can be written")
 
 
 def environment(root: Path) -> Line:
@@ -106,10 +118,10 @@ def environment(root: Path) -> Line:
     folder = root / ".venv"
     if not folder.exists():
         return Line(".venv", "not made yet", INSTALL)
-    if not kit.starts(kit.python_of(folder)):
+    if not venv.starts(venv.python_of(folder)):
         advice = "Run `python3 kit.py lab`: it makes the folder anew."
         return Line(".venv", "half-made: its Python does not start", advice)
-    if not kit.is_installed(kit.LEARNER, root):
+    if not venv.is_installed(venv.LEARNER, root):
         advice = "Run `python3 kit.py lab`: it installs what is missing."
         return Line(".venv", "does not match requirements.txt", advice)
     return Line(".venv", "installed from requirements.txt")
@@ -117,7 +129,7 @@ def environment(root: Path) -> Line:
 
 def packages(root: Path) -> Line:
     """The installed version of each pinned package, against the version wanted."""
-    wanted = PIN.findall((root / kit.LEARNER).read_text(encoding="utf-8"))
+    wanted = PIN.findall((root / venv.LEARNER).read_text(encoding="utf-8"))
     found, missing, wrong = [], [], []
     for name, version in wanted:
         installed = installed_version(name)
@@ -133,9 +145,9 @@ def packages(root: Path) -> Line:
     if not wrong:
         return Line("packages", ", ".join(found))
     advice = INSTALL
-    if kit.is_installed(kit.LEARNER, root):
+    if venv.is_installed(venv.LEARNER, root):
         advice = (
-            f"Delete .venv/{kit.LEARNER}.installed and run `python3 kit.py lab`: "
+            f"Delete .venv/{venv.LEARNER}.installed and run `python3 kit.py lab`: "
             "it installs the packages again."
         )
     return Line("packages", ", ".join(wrong), advice)
@@ -192,7 +204,7 @@ def memory(ram_gb: float) -> Line:
 def disk(root: Path) -> Line:
     """Free space, against what the packages still need."""
     free_gb = shutil.disk_usage(root).free / 1e9
-    needed_gb = SPARE_DISK_GB if kit.is_installed(kit.LEARNER, root) else kit.NEEDED_GB
+    needed_gb = SPARE_DISK_GB if venv.is_installed(venv.LEARNER, root) else venv.NEEDED_GB
     advice = f"Make room until {needed_gb} GB are free."
     return Line("free disk", f"{free_gb:.1f} GB", "" if free_gb >= needed_gb else advice)
 
@@ -202,16 +214,23 @@ def data(root: Path) -> list[Line]:
     readme = root / "data" / "README.md"
     wanted = CHECKSUM.findall(readme.read_text(encoding="utf-8")) if readme.is_file() else []
     if not wanted:
-        return [Line("data", "no checksums", "Restore them: `git checkout -- data/README.md`.")]
+        return [Line("data", "no checksums", restore("data/README.md", root))]
     lines = []
     for sha256, name in wanted:
         archive = root / "data" / name
-        advice = f"Restore it: `git checkout -- data/{name}`; data/README.md names its origin."
+        advice = f"{restore(f'data/{name}', root)} data/README.md names its origin."
         if not archive.is_file():
             lines.append(Line("data", f"{name} is missing", advice))
         elif hashlib.sha256(archive.read_bytes()).hexdigest() != sha256:
             lines.append(Line("data", f"{name} is damaged", advice))
     return lines or [Line("data", f"{len(wanted)} of {len(wanted)} archives as published")]
+
+
+def restore(name: str, root: Path) -> str:
+    """How to get back a file of the kit, which was cloned or came as a ZIP file."""
+    if (root / ".git").exists():
+        return f"Restore it: `git checkout -- {name}`."
+    return f"Unpack {name} again from the ZIP file that the kit came in."
 
 
 def port() -> Line:

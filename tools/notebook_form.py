@@ -122,7 +122,7 @@ def alternative_text(notebook: Notebook) -> Problems:
         pictures = IMG.findall(data.get("text/html", ""))
         described = bool(pictures) or DESCRIBED.match(data.get("text/plain", ""))
         if any(kind in data for kind in PICTURES) and not described:
-            yield f"cell {position}: a picture without alt text; use edu.show(figure, alt=...)"
+            yield f"cell {position}: a picture without alt text: classroom.show(figure, alt=...)"
         if not all(map(ALT.search, pictures)):
             yield f"cell {position}: an <img> without alt text"
     for position, cell in markdown_cells(notebook):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edu_lib.roads import contact_sheet
+from roads import contact_sheet
 from tools.chapters import ROOT
 
 PICTURE = ROOT / "docs" / "thirty_frames.png"

@@ -1,49 +1,65 @@
-"""An int8 network as an ONNX file that integer kernels run. Taught in chapter 09.
+"""Networks of integers as ONNX files that integer kernels run. Taught in chapter 09.
 
-The file holds pairs of QuantizeLinear and DequantizeLinear around each operation ("QDQ"). A runtime
-fuses such a pattern into one integer operation if it is complete: unsigned activations, int8
-weights, int32 biases of scale s_in * s_w, and a QuantizeLinear behind.
+An int8 file holds pairs of QuantizeLinear and DequantizeLinear around each operation ("QDQ"). A
+runtime fuses such a pattern into one integer operation if it is complete: unsigned activations,
+int8 weights, int32 biases of scale s_in * s_w, and a QuantizeLinear behind. In an int4 file weights
+stay in 4 bits in memory and are widened in registers, on their way to the multiplication. That
+saves time where fetching weights is what takes it: large linear layers at batch 1.
 """
 
-import copy
 from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
 
-from edu_lib.deploy.onnx import OPSET, export_onnx
-from edu_lib.techniques.quantization import ActivationGrid, QuantizedLayer
+from edu_lib.deploy.onnx import EXACT, OPSET, write_onnx
+from edu_lib.graph import Inputs, layer_of, pooling_of, value_of
+from edu_lib.layers import copied
+from edu_lib.techniques.quantization import FakeQuantize, QuantizedLayer, WeightOnlyLayer
+from edu_lib.techniques.quantization.graph import aten
+from edu_lib.techniques.quantization.weight_only import unpack_nibbles
+
+ROUNDING = 0.1  # runtimes round a half either way, and a step early on grows behind it
+MIDDLE = 8  # the kernel's nibbles are unsigned: 8 stands for 0
+BLOCK_SIZES = (16, 32, 64, 128, 256)
+IN_FLOAT32, IN_INT8 = 1, 4  # accuracy levels of the operator
 
 
-def export_int8(model: fx.GraphModule, example_input: Tensor, path: str | Path) -> Path:
+def export_int8(model: fx.GraphModule, example_input: Inputs, path: str | Path) -> Path:
     """Writes a network made by `quantize_static` (or trained for it) to one ONNX file.
 
     example_input: any batch, [N, C, H, W]; the file takes any N. The argument is not touched.
+    Processors with AVX2 or AVX-512 and without VNNI add products of bytes two and two in 16 bits,
+    where sums saturate. `edu_lib.deploy.session` asks ONNX Runtime for exact sums there; other
+    programs, browsers and OpenVINO may not: quantize with weight_bits=7 for those, and every
+    processor gives the same answer.
     Raises ValueError if the model is not quantized, or has activations of other than 8 bits.
     """
-    model = copy.deepcopy(model)
-    layers = dict(model.named_modules())
+    written = copied(model)
+    layers = dict(written.named_modules())
     if not any(isinstance(layer, QuantizedLayer) for layer in layers.values()):
         raise ValueError(
             f"{type(model).__name__} is not quantized: give what quantize_static returns"
         )
     for name, layer in layers.items():
-        if isinstance(layer, ActivationGrid):
+        if isinstance(layer, FakeQuantize):
             if layer.qmax != 255:
-                raise ValueError(f"{name!r} has {layer.grid.bits} bits: integer kernels take 8")
-            model.set_submodule(name, _Grid(layer))
+                raise ValueError(f"{name!r} has {layer.qparams.bits} bits: integer kernels take 8")
+            written.set_submodule(name, _OnGrid(layer))
         elif isinstance(layer, QuantizedLayer):
-            model.set_submodule(name, _Layer(layer))
-    return export_onnx(model, example_input, path)
+            written.set_submodule(name, _Layer(layer))
+    _average_whole_maps(written)
+    _pad_within_layers(written)
+    return write_onnx(written, model, example_input, path, ROUNDING)
 
 
-class _Grid(nn.Module):
+class _OnGrid(nn.Module):
     """QuantizeLinear to uint8 and DequantizeLinear back."""
 
-    def __init__(self, grid: ActivationGrid):
+    def __init__(self, fake_quantize: FakeQuantize):
         super().__init__()
-        self.register_buffer("scale", grid.scale)
-        self.register_buffer("zero_point", grid.zero_point.to(torch.uint8))
+        self.register_buffer("scale", fake_quantize.scale)
+        self.register_buffer("zero_point", fake_quantize.zero_point.to(torch.uint8))
 
     def forward(self, X: Tensor) -> Tensor:
         q = torch.onnx.ops.symbolic(
@@ -61,16 +77,17 @@ class _Layer(nn.Module):
 
     def __init__(self, layer: QuantizedLayer):
         super().__init__()
-        self.layer = layer
+        self.compute = layer.compute
+        for name in ("weight", "weight_scale", "bias", "bias_scale"):
+            self.register_buffer(name, getattr(layer, name))
         for name in ("weight", "bias"):
             zero_point = torch.zeros(len(layer.weight), dtype=getattr(layer, name).dtype)
             self.register_buffer(f"{name}_zero_point", zero_point)
 
     def forward(self, X: Tensor) -> Tensor:
-        layer = self.layer
-        weight = _dequantize(layer.weight, layer.weight_scale, self.weight_zero_point, axis=0)
-        bias = _dequantize(layer.bias, layer.bias_scale, self.bias_zero_point, axis=0)
-        return layer.compute(X, weight, bias)
+        weight = _dequantize(self.weight, self.weight_scale, self.weight_zero_point, axis=0)
+        bias = _dequantize(self.bias, self.bias_scale, self.bias_zero_point, axis=0)
+        return self.compute(X, weight, bias)
 
 
 def _dequantize(q: Tensor, scale: Tensor, zero_point: Tensor, axis: int | None = None) -> Tensor:
@@ -82,3 +99,109 @@ def _dequantize(q: Tensor, scale: Tensor, zero_point: Tensor, axis: int | None =
         shape=q.shape,
         version=OPSET,
     )
+
+
+class _GlobalAverage(nn.Module):
+    """The mean of each map [N, C, 1, 1], by the operation whose integer kernel adds integers."""
+
+    def forward(self, X: Tensor) -> Tensor:
+        shape = (*X.shape[:2], 1, 1)
+        return torch.onnx.ops.symbolic(
+            "GlobalAveragePool", (X,), dtype=torch.float32, shape=shape, version=OPSET
+        )
+
+
+def _average_whole_maps(model: fx.GraphModule) -> None:
+    """Puts _GlobalAverage in the place of average pooling whose window is the whole map."""
+    for node in list(model.graph.nodes):
+        if node.target != aten.avg_pool2d.default:
+            continue
+        window, _, padding, *_ = pooling_of(node)
+        if window == list(value_of(node.args[0]).shape[-2:]) and not any(padding):
+            model.add_submodule(f"mean_{node.name}", _GlobalAverage())
+            with model.graph.inserting_after(node):
+                mean = model.graph.call_module(f"mean_{node.name}", (node.args[0],))
+            node.replace_all_uses_with(mean)
+            model.graph.erase_node(node)
+    model.recompile()
+
+
+def _pad_within_layers(model: fx.GraphModule) -> None:
+    """Takes the grid between a border of zeros and a convolution away: runtimes make them one."""
+    for node in list(model.graph.nodes):
+        if node.target != aten.constant_pad_nd.default:
+            continue
+        for user in list(node.users):
+            readers = [layer_of(model, reader) for reader in user.users]
+            on_grid = isinstance(layer_of(model, user), _OnGrid)
+            if on_grid and readers and all(isinstance(reader, _Layer) for reader in readers):
+                user.replace_all_uses_with(node)
+                model.graph.erase_node(user)
+    model.recompile()
+
+
+def export_int4(
+    model: nn.Module, example_input: Inputs, path: str | Path, *, int8_activations: bool = False
+) -> Path:
+    """Writes a network whose linear layers `quantize_weights` gave 4 bits to one ONNX file.
+
+    example_input: any batch; the file takes any N. The argument is not touched. Convolutions of 4
+    bits are written in float32: there is no kernel for them. int8_activations: the kernel rounds
+    each block of the input to 8 bits on its way and multiplies integers, faster and less exact.
+    Raises ValueError if no linear layer has 4 bits, or naming one that has other bits or blocks.
+    Source: the operator MatMulNBits of ONNX Runtime.
+    """
+    written, found = copied(model), False
+    accuracy_level = IN_INT8 if int8_activations else IN_FLOAT32
+    for name, layer in list(written.named_modules()):
+        if not isinstance(layer, WeightOnlyLayer):
+            continue
+        if layer.convolution is not None:
+            written.set_submodule(name, layer.plain_layer())
+        else:
+            if layer.bits != 4 or layer.block_size not in BLOCK_SIZES:
+                raise ValueError(
+                    f"{name!r} has {layer.bits} bits in blocks of {layer.block_size}: "
+                    "quantize_weights with bits=4 and a block_size of 16, 32, 64, 128 or 256"
+                )
+            written.set_submodule(name, _Int4Linear(layer, accuracy_level))
+            found = True
+    if not found:
+        raise ValueError(
+            f"{type(model).__name__} has no linear layer of 4 bits: quantize_weights it"
+        )
+    tolerance = ROUNDING if int8_activations else EXACT
+    return write_onnx(written, model, example_input, path, tolerance)
+
+
+class _Int4Linear(nn.Module):
+    """MatMulNBits with the layer's nibbles, then its bias."""
+
+    def __init__(self, layer: WeightOnlyLayer, accuracy_level: int):
+        super().__init__()
+        self.accuracy_level = accuracy_level
+        self.outputs, self.inputs = layer.shape
+        self.block_size, self.bias = layer.block_size, layer.bias
+        blocks = -(-self.inputs // self.block_size)
+        q = unpack_nibbles(layer.packed)[: self.outputs * blocks * self.block_size]
+        pairs = (q.int() + MIDDLE).reshape(self.outputs, blocks, self.block_size // 2, 2)
+        # the first of two weights in the low half of a byte
+        self.register_buffer("weight", (pairs[..., 0] | pairs[..., 1] << 4).to(torch.uint8))
+        self.register_buffer("scale", layer.scale.detach().flatten())
+
+    def forward(self, X: Tensor) -> Tensor:
+        y = torch.onnx.ops.symbolic(
+            "com.microsoft::MatMulNBits",
+            (X, self.weight, self.scale),
+            {
+                "K": self.inputs,
+                "N": self.outputs,
+                "bits": 4,
+                "block_size": self.block_size,
+                "accuracy_level": self.accuracy_level,
+            },
+            dtype=torch.float32,
+            shape=(*X.shape[:-1], self.outputs),
+            version=1,
+        )
+        return y if self.bias is None else y + self.bias

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from edu_lib.measure.cost import Cost
+from edu_lib.cost import Cost
 from edu_lib.measure.latency import Measurement
-from edu_lib.measure.table import align
+from edu_lib.table import align
 
 NO_DIFFERENCE = "no difference measured"
 
@@ -30,12 +30,9 @@ class Card:
         rows += [(what, f"{value:g}") for what, value in self.quality.items()]
         rows += [
             ("params", f"{self.cost.params:,}"),
-            ("MACs", f"{self.cost.macs:,}"),
+            ("MACs", _macs_text(self.cost)),
             ("peak activation bytes", f"{self.cost.peak_activation_bytes:,}"),
-            (
-                "bytes on disk",
-                "no file" if self.bytes_on_disk is None else f"{self.bytes_on_disk:,}",
-            ),
+            ("bytes on disk", _measured_text(self, "file bytes")),
         ]
         rows += [(setting(each), latency_text(each)) for each in self.measurements]
         return align(rows)
@@ -65,6 +62,9 @@ class CardComparison:
         for what, ratio in self.promised.items():
             old, new = (_counted(card, what) for card in (self.before, self.after))
             rows.append((f"  {what}", f"{old:,}", f"{new:,}", gain_text(ratio)))
+        for card in (self.before, self.after):
+            if card.cost.uncounted:
+                rows.append((f"  MACs of {card.name}: not all counted", "", "", ""))
         rows.append(("measured", "", "", ""))
         for what, gain in self.measured.items():
             old, new = (_measured_text(card, what) for card in (self.before, self.after))
@@ -159,8 +159,13 @@ def _counted(card: Card, what: str) -> int:
 
 def _measured_text(card: Card, what: str) -> str:
     if what == "file bytes":
-        return f"{card.bytes_on_disk:,}"
+        return "no file" if card.bytes_on_disk is None else f"{card.bytes_on_disk:,}"
     return latency_text(_fastest_by_setting(card)[what])
+
+
+def _macs_text(cost: Cost) -> str:
+    """The MACs; "at least" where some of them are not counted."""
+    return f"at least {cost.macs:,}" if cost.uncounted else f"{cost.macs:,}"
 
 
 def _number(value: float | None) -> str:

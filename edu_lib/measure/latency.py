@@ -6,44 +6,120 @@ Times are milliseconds. A Runner says what is timed (edu_lib.measure.runner).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from edu_lib.measure.comparison import LatencyComparison
 from edu_lib.measure.machine import describe_machine, device_name, versions
-from edu_lib.measure.measurement import Measurement
 from edu_lib.measure.results import now
-from edu_lib.measure.runner import Runner, onnxruntime_runner, pytorch_runner
-from edu_lib.measure.statistics import (
-    interquartile_range,
-    median_interval,
-    percentile,
-    ratio_interval,
-)
+from edu_lib.measure.runner import Runner
 from edu_lib.measure.timing import (
     calls_per_block,
     device_time,
+    interquartile_range,
+    median_interval,
+    percentile,
     quiet_machine,
+    ratio_interval,
     timed_rounds,
     use_threads,
+    wait_until_calm,
     warm_up,
 )
-from edu_lib.measure.transfer import TransferTime, measure_transfer
-
-__all__ = [
-    "LatencyComparison",
-    "Measurement",
-    "Runner",
-    "TransferTime",
-    "compare_latency",
-    "fastest",
-    "measure_latency",
-    "measure_transfer",
-    "onnxruntime_runner",
-    "pytorch_runner",
-]
 
 MIN_BLOCKS = 30
 BLOCKS = 40
 BLOCK_MS = 20.0
+CONTROL_LIMITS = (0.97, 1.03)
+
+
+@dataclass(repr=False)
+class Measurement:
+    """The latency of one call of one runner, and all that it depends on."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    iqr_ms: float
+    fps: float
+    threads: int
+    batch: int
+    device: str
+    isa: list[str]
+    backend: str
+    versions: dict
+    date: str
+    name: str
+    p50_interval_ms: tuple[float, float]  # 95 % bootstrap interval of the median
+    control_ratio: float  # even blocks over odd blocks of the same runner
+    settled: bool  # whether other threads were calm, and the warm-up settled within 2 %
+    warmup_calls: int
+    blocks: int
+    calls: int
+    device_ms: float | None = None  # between two events of the device, where it has them
+    block_medians_ms: list[float] = field(default_factory=list)
+
+    @property
+    def void(self) -> bool:
+        """True if the timer, comparing the runner with itself, was off by more than 3 %."""
+        return not CONTROL_LIMITS[0] <= self.control_ratio <= CONTROL_LIMITS[1]
+
+    def __repr__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        setting = f"{self.backend}, {threads}, batch {self.batch}, {self.device}"
+        if self.void:
+            return (
+                f"{self.name}: void, the A/A control is {self.control_ratio:.2f} and must lie "
+                f"within 0.97 to 1.03; measure again on an idle machine ({setting})"
+            )
+        on_device = "" if self.device_ms is None else f", {self.device_ms:.3g} ms on the device"
+        note = "" if self.settled else "; it did not settle"
+        return (
+            f"{self.name}: {self.p50_ms:.3g} ms (p90 {self.p90_ms:.3g}, p99 {self.p99_ms:.3g})"
+            f"{on_device}, {self.fps:,.0f} frames per second ({setting}{note})"
+        )
+
+
+@dataclass(repr=False)
+class LatencyComparison:
+    """How many times faster the candidate is than the reference. Taught in chapter 05.
+
+    ratio: time of the reference over time of the candidate, above 1 if the candidate is faster.
+    interval: its 95 % bootstrap interval. control_ratio: the worse of the two runners
+    compared with themselves.
+    """
+
+    reference: Measurement
+    candidate: Measurement
+    ratio: float
+    interval: tuple[float, float]
+    control_ratio: float
+
+    @property
+    def void(self) -> bool:
+        """True if the A/A control lies outside 0.97 to 1.03: then nothing may be concluded."""
+        return not CONTROL_LIMITS[0] <= self.control_ratio <= CONTROL_LIMITS[1]
+
+    @property
+    def differs(self) -> bool:
+        """True if the interval leaves out 1 and the ratio is beyond what the control tolerates."""
+        low, high = self.interval
+        outside = not CONTROL_LIMITS[0] <= self.ratio <= CONTROL_LIMITS[1]
+        return not self.void and outside and not low <= 1 <= high
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        if self.void:
+            return (
+                f"void: the A/A control is {self.control_ratio:.2f} and must lie within "
+                "0.97 to 1.03; measure again on an idle machine"
+            )
+        if not self.differs:
+            return f"no difference measured (ratio {self.ratio:.2f}, {low:.2f} to {high:.2f})"
+        if self.ratio > 1:
+            return f"{_times(self.ratio)}x faster (95 % interval {_times(low)} to {_times(high)})"
+        return (
+            f"{_times(1 / self.ratio)}x slower "
+            f"(95 % interval {_times(1 / high)} to {_times(1 / low)})"
+        )
 
 
 def measure_latency(
@@ -103,8 +179,10 @@ def _measure(runners: Sequence[Runner], blocks: int, block_ms: float) -> list[Me
     with quiet_machine():
         warm = []
         for runner in runners:
+            calm = wait_until_calm()  # what ran before may have left threads that spin
             use_threads(runner)
-            warm.append(warm_up(runner))
+            settled, *rest = warm_up(runner)
+            warm.append((settled and calm, *rest))
         calls = [calls_per_block(median, block_ms) for _, _, median in warm]
         times = timed_rounds(runners, calls, blocks)
         device_ms = [device_time(runner) for runner in runners]
@@ -145,3 +223,7 @@ def _summary(
         device_ms=device_ms,
         block_medians_ms=medians,
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"

@@ -1,26 +1,39 @@
 """Which machine measured this: a number without it is not a result. Taught in chapter 05."""
 
-import ctypes
 import functools
 import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 import torch
 
-# The vector instructions that decide how fast a network runs, as Linux spells them.
-VECTOR_INSTRUCTIONS = (
-    *("sse4_2", "avx", "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16"),
-    *("amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve", "sve2"),
-)
-# macOS on Apple silicon: the name sysctl knows, and our name.
-APPLE_FEATURES = {"AdvSIMD": "asimd", "FEAT_DotProd": "asimddp", "FEAT_I8MM": "i8mm"}
-# Windows: the number IsProcessorFeaturePresent knows, and our name.
-WINDOWS_FEATURES = {38: "sse4_2", 39: "avx", 40: "avx2", 41: "avx512f", 43: "asimddp"}
+# The vector instructions that decide how fast a network runs: what PyTorch calls them, and what
+# Linux does.
+VECTOR_INSTRUCTIONS = {
+    "sse4_2": "sse4_2",
+    "avx": "avx",
+    "avx2": "avx2",
+    "fma3": "fma",
+    "avx_vnni": "avx_vnni",
+    "avx512_f": "avx512f",
+    "avx512_vnni": "avx512_vnni",
+    "avx512_bf16": "avx512_bf16",
+    "amx_int8": "amx_int8",
+    "amx_bf16": "amx_bf16",
+    "neon": "asimd",
+    "dot": "asimddp",
+    "i8mm": "i8mm",
+    "bf16": "bf16",
+    "sve": "sve",
+    "sve2": "sve2",
+}
+SATURATING = {"avx2", "avx512f", "avx512"}
+EXACT_INT8 = {"avx_vnni", "avx512_vnni", "amx_int8"}
 PACKAGES = ("torch", "torchvision", "numpy", "onnx", "onnxruntime")
 
 
@@ -36,7 +49,7 @@ def device_name(device: torch.device | str) -> str:
     """The model name of `device`: of the processor for "cpu", else of the accelerator."""
     device = torch.device(device)
     if device.type == "cpu":
-        return _processor()[0]
+        return processor_name()
     ask = getattr(torch.get_device_module(device), "get_device_name", None)
     return ask(device) if ask else f"{device.type} accelerator"
 
@@ -49,12 +62,15 @@ def all_threads() -> int:
 
 
 def describe_machine() -> dict:
-    """The machine: keys cpu, isa (list), cores, threads, gpu (name or None), ram_gb, os."""
-    cpu, isa = _processor()
+    """The machine: cpu, isa (list), int8_saturates (bool), cores, threads, gpu, ram_gb, os.
+
+    gpu is a name, or None. int8_saturates: see `int8_dot_product_saturates`.
+    """
     device = pick_device()
     return {
-        "cpu": cpu,
-        "isa": list(isa),
+        "cpu": processor_name(),
+        "isa": list(vector_instructions()),
+        "int8_saturates": int8_dot_product_saturates(),
         "cores": psutil.cpu_count(logical=False) or all_threads(),
         "threads": all_threads(),
         "gpu": None if device.type == "cpu" else device_name(device),
@@ -74,50 +90,56 @@ def versions() -> dict:
     return found
 
 
+def int8_dot_product_saturates(isa: Iterable[str] | None = None) -> bool:
+    """Whether this processor's kernels add products of int8 numbers in 16 bits, which saturate.
+
+    isa: vector instructions as `describe_machine` lists them; None for this machine's.
+    True on x86 with AVX2 or AVX-512 and without VNNI or AMX, as in most laptops sold before 2020:
+    there u8 x s8 products are added in pairs by `vpmaddubsw`, whose sums end at -32,768 and 32,767.
+    A pair goes beyond: 2 * 255 * 127 = 64,770. Weights of 7 bits cannot: 2 * 255 * 64 = 32,640.
+    False with VNNI or AMX, on older x86 and on Arm, where sums have 32 bits.
+    Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, PMADDUBSW; ONNX
+    Runtime, "Quantize ONNX models", section "When to use reduce-range". The trap of chapter 09.
+    """
+    present = set(vector_instructions() if isa is None else isa)
+    return bool(present & SATURATING) and not present & EXACT_INT8
+
+
 @functools.cache
-def _processor() -> tuple[str, tuple[str, ...]]:
-    """(model name, vector instructions); what an operating system does not tell is left out."""
-    readers = {"linux": _linux_processor, "darwin": _macos_processor, "win32": _windows_processor}
+def vector_instructions() -> tuple[str, ...]:
+    """The vector instructions of this processor that matter here, as Linux spells them."""
+    able = torch.cpu.get_capabilities()
+    found = tuple(linux for torchs, linux in VECTOR_INSTRUCTIONS.items() if able.get(torchs))
+    return found or (torch.backends.cpu.get_cpu_capability().lower(),)
+
+
+@functools.cache
+def processor_name() -> str:
+    """The model name of the processor; its architecture where the system does not tell one."""
+    readers = {"linux": _linux_name, "darwin": _macos_name, "win32": _windows_name}
     try:
-        name, isa = readers[sys.platform]()
+        name = readers[sys.platform]()
     except (KeyError, OSError, subprocess.SubprocessError):
-        name, isa = "", []
-    if not isa:
-        isa = [torch.backends.cpu.get_cpu_capability().lower()]
-    return name or platform.processor() or platform.machine(), tuple(isa)
+        name = ""
+    return name or platform.processor() or platform.machine()
 
 
-def _linux_processor(path: str | Path = "/proc/cpuinfo") -> tuple[str, list[str]]:
-    fields = {}
+def _linux_name(path: str | Path = "/proc/cpuinfo") -> str:
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    # x86 lists "flags", ARM lists "Features".
-    present = set((fields.get("flags") or fields.get("Features") or "").split())
-    return fields.get("model name", ""), [isa for isa in VECTOR_INSTRUCTIONS if isa in present]
+        if key.strip() == "model name":
+            return value.strip()
+    return ""
 
 
-def _macos_processor() -> tuple[str, list[str]]:
-    name = _sysctl("machdep.cpu.brand_string")
-    listed = _sysctl("machdep.cpu.features") + " " + _sysctl("machdep.cpu.leaf7_features")
-    present = {word.lower().replace("avx1.0", "avx") for word in listed.split()}
-    isa = [isa for isa in VECTOR_INSTRUCTIONS if isa.replace("_", ".") in present or isa in present]
-    isa += [
-        ours for key, ours in APPLE_FEATURES.items() if _sysctl(f"hw.optional.arm.{key}") == "1"
-    ]
-    return name, isa
+def _macos_name() -> str:
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
 
 
-def _sysctl(key: str) -> str:
-    answer = subprocess.run(["sysctl", "-n", key], capture_output=True, text=True, timeout=10)
-    return answer.stdout.strip()
-
-
-def _windows_processor() -> tuple[str, list[str]]:
+def _windows_name() -> str:
     import winreg
 
     key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
     with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as entry:
-        name = winreg.QueryValueEx(entry, "ProcessorNameString")[0].strip()
-    has = ctypes.windll.kernel32.IsProcessorFeaturePresent
-    return name, [ours for number, ours in WINDOWS_FEATURES.items() if has(number)]
+        return winreg.QueryValueEx(entry, "ProcessorNameString")[0].strip()

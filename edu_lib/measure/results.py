@@ -1,19 +1,22 @@
 """Result files: the figures of a study, and the machine, versions, date, command behind them.
 
-Percentages run from 0 to 100, times are milliseconds unless the key says seconds.
+Percentages run from 0 to 100, times are milliseconds unless the key says seconds. Numbers of
+others, from papers and price lists, are in data/published/NAME.json, each with its source.
 """
 
 import dataclasses
 import datetime
+import functools
 import json
-import os
 import re
 from pathlib import Path
 
+from edu_lib.files import DATA_FOLDER, no_data, replacing
 from edu_lib.measure.machine import describe_machine, versions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS_FOLDER = REPOSITORY / "data" / "results"
+RESULTS_FOLDER = DATA_FOLDER / "results"
+PUBLISHED_FOLDER = DATA_FOLDER / "published"
 STUDIES_FOLDER = REPOSITORY / "studies"
 PROVENANCE = ("machine", "versions", "date", "command")
 
@@ -48,6 +51,8 @@ def load_result(name: str, folder: str | Path | None = None) -> dict:
     Raises FileNotFoundError that names the study which makes it, ValueError if it is damaged.
     """
     path = _path_of(name, folder)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(no_data(path))
     if not path.exists():
         raise FileNotFoundError(
             f"the result file {path.name} is missing; make it with `{study_command(name)}`"
@@ -72,19 +77,23 @@ def study_command(name: str) -> str:
     return f"python3 -m studies.{study}"
 
 
+@functools.cache
+def load_published(name: str) -> dict:
+    """The entries of data/published/NAME.json. Raises FileNotFoundError if there is none."""
+    path = PUBLISHED_FOLDER / f"{name}.json"
+    if not path.exists():
+        raise FileNotFoundError(no_data(path))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_json(path: Path, content: dict) -> None:
-    """Writes `content` to a temporary name beside `path`, then renames it: never half a file."""
+    """Writes `content`, whole or not at all. Raises ValueError for what JSON cannot hold."""
     try:
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, default=_plain)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be written as JSON: {error}") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def now() -> str:

@@ -1,23 +1,26 @@
-"""The roofline: how fast a layer could run if only arithmetic or only memory held it back.
+"""The roofline, and each layer under it: how fast it could run, and how long it takes.
 
 Source: Williams, Waterman, Patterson 2009, "Roofline: An Insightful Visual Performance Model",
 section 3. Taught in chapter 05.
 """
 
+import copy
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from edu_lib.measure.cost import Cost
-from edu_lib.measure.layer_cost import LayerCost
+from edu_lib.cost import LayerCost, count_cost
 from edu_lib.measure.runner import resolve_threads, restored_threads
-from edu_lib.measure.table import align
+from edu_lib.table import align
 
 MATRIX_SIZE = 1024
 COPY_BYTES = 2**28
+CHANNELS, PIXELS = 256, 56  # a layer of VGG-16: much arithmetic for each byte
 REPEATS = 10
 
 
@@ -44,26 +47,6 @@ class Roofline:
         # time >= max(FLOP / peak, bytes / bandwidth)
         return max(self._milliseconds(layer))
 
-    def table(self, cost: Cost) -> str:
-        """One row a layer: FLOPs, bytes, intensity, the least milliseconds and what limits it."""
-        rows = [("layer", "limit", "MFLOP", "MB", "FLOP/byte", "ms")]
-        layers = [layer for layer in cost.layers if layer.output_shape is not None]
-        for layer in layers:
-            flops, moved = 2 * layer.macs, layer.bytes_moved
-            rows.append(
-                (
-                    layer.name,
-                    self.limit(layer),
-                    f"{flops / 1e6:.3f}",
-                    f"{moved / 1e6:.3f}",
-                    f"{flops / max(moved, 1):.2f}",
-                    f"{self.predict_ms(layer):.4f}",
-                )
-            )
-        total_ms = sum(self.predict_ms(layer) for layer in layers)
-        rows.append(("total", "", f"{2 * cost.macs / 1e6:.3f}", "", "", f"{total_ms:.4f}"))
-        return align(rows, left=2)
-
     def _milliseconds(self, layer: LayerCost) -> tuple[float, float]:
         # one MAC is two FLOPs; 1 GFLOP/s is 1e6 FLOPs a millisecond, 1 GB/s is 1e6 bytes
         compute_ms = 2 * layer.macs / (self.peak_gflops * 1e6)
@@ -73,25 +56,42 @@ class Roofline:
 def measure_roofline(
     threads: int | None = 1, matrix_size: int = MATRIX_SIZE, copy_bytes: int = COPY_BYTES
 ) -> Roofline:
-    """Measures both roofs of this CPU: a float32 matrix product, and a large copy.
+    """Measures both roofs of this CPU: float32 arithmetic, and a large copy.
 
-    threads: CPU threads, None for all. copy_bytes: must be far larger than the caches.
+    The flat roof is the faster of a matrix product and a convolution, which different people wrote:
+    a roof that a layer goes through is none. threads: CPU threads, None for all. copy_bytes: must
+    be far larger than the caches. Raises ValueError below 1 thread.
     """
     threads = resolve_threads(threads)
-    A, B = torch.ones(matrix_size, matrix_size), torch.ones(matrix_size, matrix_size)
-    source = torch.ones(copy_bytes // 4)
-    target = torch.empty_like(source)
     with restored_threads(), torch.inference_mode():
         torch.set_num_threads(threads)
-        product_seconds = _median_seconds(lambda: torch.mm(A, B))
-        copy_seconds = _median_seconds(lambda: target.copy_(source))
-    return Roofline(
-        # a product of two n x n matrices is 2 n^3 FLOPs
-        peak_gflops=2 * matrix_size**3 / product_seconds / 1e9,
-        # a copy reads every byte once and writes it once
-        bandwidth_gb_per_second=2 * source.numel() * 4 / copy_seconds / 1e9,
-        threads=threads,
-    )
+        return Roofline(
+            peak_gflops=max(_product_gflops(matrix_size), _convolution_gflops()),
+            bandwidth_gb_per_second=_copy_gb_per_second(copy_bytes),
+            threads=threads,
+        )
+
+
+def _product_gflops(size: int) -> float:
+    A, B = torch.ones(size, size), torch.ones(size, size)
+    # a product of two n x n matrices is 2 n^3 FLOPs
+    return 2 * size**3 / _median_seconds(lambda: torch.mm(A, B)) / 1e9
+
+
+def _convolution_gflops() -> float:
+    """GFLOP/s of a 3x3 convolution of 256 channels, in channels_last."""
+    X = torch.ones(1, CHANNELS, PIXELS, PIXELS).contiguous(memory_format=torch.channels_last)
+    weight = torch.ones(CHANNELS, CHANNELS, 3, 3).contiguous(memory_format=torch.channels_last)
+    seconds = _median_seconds(lambda: F.conv2d(X, weight, padding=1))
+    # FLOPs = 2 * H * W * C_out * C_in * 9
+    return 2 * PIXELS**2 * CHANNELS**2 * 9 / seconds / 1e9
+
+
+def _copy_gb_per_second(copy_bytes: int) -> float:
+    source = torch.ones(copy_bytes // 4)
+    target = torch.empty_like(source)
+    # a copy reads every byte once and writes it once
+    return 2 * source.numel() * 4 / _median_seconds(lambda: target.copy_(source)) / 1e9
 
 
 def _median_seconds(work: Callable[[], object]) -> float:
@@ -102,3 +102,109 @@ def _median_seconds(work: Callable[[], object]) -> float:
         work()
         times.append((time.perf_counter_ns() - start) / 1e9)
     return statistics.median(times)
+
+
+@dataclass
+class LayerTime:
+    """One layer: what it costs (for the whole batch), and the median milliseconds it took."""
+
+    cost: LayerCost
+    ms: float
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs for each byte that the layer moves."""
+        return 2 * self.cost.macs / max(self.cost.bytes_moved, 1)
+
+    @property
+    def gflops(self) -> float:
+        """Speed reached, in GFLOP/s."""
+        # one MAC is two FLOPs; 1 GFLOP/s is 1e6 FLOPs a millisecond
+        return 2 * self.cost.macs / (self.ms * 1e6)
+
+
+def time_layers(
+    model: nn.Module,
+    X: Tensor,
+    device: torch.device | str | None = None,
+    channels_last: bool = False,
+    threads: int | None = 1,
+    repeats: int = 10,
+) -> list[LayerTime]:
+    """Median milliseconds of every layer over `repeats` forwards of X [N, C, H, W], after one more.
+
+    The argument model is not touched. On an accelerator each layer is waited for, so layers cannot
+    overlap, and their sum is more than the network takes. A layer that runs several times in one
+    forward counts their sum. threads: CPU threads, None for all.
+    Raises ValueError if repeats is below 1 or the network does not take X.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be 1 or more, got {repeats}")
+    threads = resolve_threads(threads)
+    cost = count_cost(model, tuple(X.shape))
+    device = torch.device(device or "cpu")
+    model, X = copy.deepcopy(model).eval().to(device), X.detach().to(device)
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        X = X.contiguous(memory_format=torch.channels_last)
+    stopwatch = _Stopwatch(model, [layer.name for layer in cost.layers], device)
+    with torch.inference_mode(), restored_threads():
+        torch.set_num_threads(threads)
+        forwards = [stopwatch.forward(X) for _ in range(repeats + 1)][1:]
+    return [
+        LayerTime(layer, statistics.median(times[layer.name] for times in forwards))
+        for layer in cost.layers
+        if layer.output_shape is not None
+    ]
+
+
+class _Stopwatch:
+    """Hooks before and after each named layer of a model."""
+
+    def __init__(self, model: nn.Module, names: list[str], device: torch.device):
+        self.model, self.device = model, device
+        self.times: dict[str, float] = {}
+        for name in names:
+            layer = model if name == "(model)" else model.get_submodule(name)
+            layer.register_forward_pre_hook(lambda *_, name=name: self._start(name))
+            layer.register_forward_hook(lambda *_, name=name: self._stop(name))
+
+    def forward(self, X: Tensor) -> dict[str, float]:
+        """Milliseconds of each layer in one forward."""
+        self.times = {}
+        self.model(X)
+        return self.times
+
+    def _start(self, name: str) -> None:
+        self.times[name] = self.times.get(name, 0.0) - self._now_ms()
+
+    def _stop(self, name: str) -> None:
+        self.times[name] += self._now_ms()
+
+    def _now_ms(self) -> float:
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+        return time.perf_counter_ns() / 1e6
+
+
+def layer_table(layers: list[LayerTime], roofline: Roofline, smallest_ms: float = 0.0) -> str:
+    """One row a layer that computes: what limits it, the least time by the roofline, the measured.
+
+    smallest_ms: layers that took less are left out.
+    """
+    rows = [("layer", "limit", "FLOP/byte", "predicted ms", "measured ms", "measured/predicted")]
+    for layer in layers:
+        if layer.cost.macs == 0 or layer.ms < smallest_ms:
+            continue
+        predicted = roofline.predict_ms(layer.cost)
+        rows.append(
+            (
+                layer.cost.name,
+                roofline.limit(layer.cost),
+                f"{layer.intensity:.1f}",
+                f"{predicted:.2f}",
+                f"{layer.ms:.2f}",
+                f"{layer.ms / predicted:.2f}",
+            )
+        )
+    return align(rows, left=2)

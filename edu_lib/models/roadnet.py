@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edu_lib.techniques.separable import DepthwiseSeparable, InvertedResidual, conv_norm
+from edu_lib.techniques.factorization import DepthwiseSeparable, InvertedResidual, conv_norm
 
 NUM_CLASSES = 9
 TASKS = ("segmentation", "depth", "ego")
@@ -154,6 +154,13 @@ class RoadNet(nn.Module):
         self.ego = EgoHead(channels[EGO_STAGES - 1]) if "ego" in self.tasks else None
 
     def forward(self, X: Tensor) -> dict[str, Tensor]:
+        outputs = self.answers(X)
+        for task in self.heads:
+            outputs[task] = F.interpolate(outputs[task], scale_factor=2.0, mode="bilinear")
+        return outputs
+
+    def answers(self, X: Tensor) -> dict[str, Tensor]:
+        """What `forward` returns, dense answers at half the height and width of the image."""
         if X.shape[-2] % 32 or X.shape[-1] % 32:
             height, width = X.shape[-2:]
             raise ValueError(f"height and width must be divisible by 32, got {height} x {width}")
@@ -161,8 +168,7 @@ class RoadNet(nn.Module):
         outputs = {}
         if self.decoder is not None:
             decoded = self.decoder(features)
-            for task, head in self.heads.items():
-                outputs[task] = F.interpolate(head(decoded), scale_factor=2.0, mode="bilinear")
+            outputs = {task: head(decoded) for task, head in self.heads.items()}
         if self.ego is not None:
             outputs["ego"] = self.ego(features[EGO_STAGES])
         return outputs

@@ -1,8 +1,10 @@
 """A small AlexNet whose parts can be switched on and off one by one. Taught in chapter 03.
 
-It keeps the plan of Krizhevsky, Sutskever, Hinton 2012, section 3, and none of its sizes.
+It keeps the plan of Krizhevsky, Sutskever, Hinton 2012, section 3, and none of its sizes. Below it
+stand the weights that a network starts with, so that signals keep their size.
 """
 
+import math
 from collections import OrderedDict
 
 from torch import Tensor, nn
@@ -16,6 +18,10 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 # The paper's pixels run from 0 to 255, ours have a standard deviation of 1, about 60 times less.
 # alpha multiplies squares.
 LRN_ALPHA = 1e-4 * 60**2
+
+# How much larger the weights must be because the activation makes its inputs smaller:
+# ReLU drops half of the squares, tanh nothing near 0, and sigmoid has a slope of 1/4 at 0.
+GAINS = {"relu": math.sqrt(2), "tanh": 1.0, "sigmoid": 4.0}
 
 
 class SmallAlexNet(nn.Module):
@@ -111,3 +117,46 @@ def _check(image_size: int, depth: int, activation: str) -> None:
         raise ValueError(f"depth counts convolutions: give at least 1, got {depth}")
     if image_size < 14:
         raise ValueError(f"pooling needs images of 14 pixels or more, got {image_size}")
+
+
+def init_scaled_(model: nn.Module, activation: str) -> nn.Module:
+    """Draw the weights of all Conv2d and Linear layers anew, scaled to their number of inputs.
+
+    activation: "relu", "tanh" or "sigmoid", between all layers; the last layer has none after it.
+    Biases become 0. Draws from torch's global generator; returns the model.
+    Raises ValueError for another activation or a model without such layers.
+    Source: LeCun et al. 1998, "Efficient BackProp", section 4.6, for tanh; He et al. 2015,
+    "Delving Deep into Rectifiers", section 2.2, for ReLU.
+    """
+    if activation not in GAINS:
+        raise ValueError(f"activation is one of {', '.join(GAINS)}, got {activation!r}")
+    layers = _layers_of(model)
+    for layer in layers:
+        gain = 1.0 if layer is layers[-1] else GAINS[activation]
+        # standard deviation = gain / sqrt(inputs of a unit)
+        nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return model
+
+
+def init_small_(model: nn.Module) -> nn.Module:
+    """Draw the weights of all Conv2d and Linear layers anew, alike for every activation.
+
+    Uniform between -1 / sqrt(inputs of a unit) and its opposite; biases become 0. Draws from
+    torch's global generator; returns the model. Raises ValueError for a model without such layers.
+    Source: the width is that of PyTorch's own layers, torch.nn.Linear.reset_parameters.
+    """
+    for layer in _layers_of(model):
+        bound = 1 / math.sqrt(layer.weight[0].numel())
+        nn.init.uniform_(layer.weight, -bound, bound)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return model
+
+
+def _layers_of(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    layers = [part for part in model.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no Conv2d and no Linear layer to start")
+    return layers

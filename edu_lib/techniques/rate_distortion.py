@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from edu_lib.layers import check_ordinary
+
 STEP_DIGITS = 2  # binary digits of a step after the first: 1, 1.25, 1.5 or 1.75 times 2^e
 
 
@@ -30,7 +32,8 @@ class RateDistortion(nn.Module):
     model: copied, the argument stays as it is. step_share: the first step, as a share of
     the tensor's root mean square. dead_zone: a weight below (0.5 + dead_zone) steps is 0.
     Raises ValueError for a step_share that is not positive, a dead_zone outside [0, 0.5), or a
-    model with batch norms, whose statistics are no parameters: fold them first.
+    model with batch norms, whose statistics are no parameters (fold them first), or with masks,
+    shared weights or layers that another technique put in.
     Sources: Esser et al. 2020, "Learned Step Size Quantization", section 2 (the step's gradient);
     Wiedemann et al. 2020, "DeepCABAC", section 3 (rate and distortion in one sum).
     """
@@ -42,11 +45,11 @@ class RateDistortion(nn.Module):
                 "step_share must be positive and dead_zone in [0, 0.5), "
                 f"got {step_share} and {dead_zone}"
             )
+        check_ordinary(model)
         for name, part in model.named_modules():
             if isinstance(part, nn.modules.batchnorm._NormBase):
                 raise ValueError(f"{name} is a batch norm: fold it with fold_batch_norm first")
         self.model, self.dead_zone = copy.deepcopy(model), dead_zone
-        self.names = [name for name, _ in self.model.named_parameters()]
         self.log_steps = nn.ParameterList(
             nn.Parameter(torch.tensor(math.log(_first_step(weight, step_share))))
             for weight in self.model.parameters()
@@ -72,12 +75,12 @@ class RateDistortion(nn.Module):
             for name, weight, step in self._tensors()
         }
 
-    def finish(self) -> nn.Module:
-        """A plain copy of the network with the quantized weights in it, in evaluation mode."""
+    def plain_layer(self) -> nn.Module:
+        """A plain copy of the network with the quantized weights in it: `edu_lib.to_plain`'s."""
         model = copy.deepcopy(self.model)
         quantized = {name: levels * step for name, (levels, step) in self.levels().items()}
         model.load_state_dict(model.state_dict() | quantized)
-        return model.eval()
+        return model.train(self.training)
 
     def _tensors(self):
         for (name, weight), log_step in zip(

@@ -4,13 +4,14 @@ Source: Lavin, Gray 2016, "Fast Algorithms for Convolutional Neural Networks" (C
 minimal filtering of Winograd 1980. Taught in chapter 05.
 """
 
-import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from edu_lib.layers import check_unwrapped, choose_layers, copied
 
 TILE, STEP = 6, 4  # a tile of 6x6 inputs gives 4x4 outputs; neighbours overlap by 2
 POINTS = TILE**2
@@ -68,9 +69,14 @@ class WinogradConv2d(nn.Module):
         self.register_buffer("U", U.contiguous().to(weight.dtype))  # [36, C_in, C_out]
         self.register_buffer("B2", torch.kron(B_T, B_T).to(weight))
         self.register_buffer("A2", torch.kron(A_T, A_T).to(weight))
+        self.eval()
 
     @torch.no_grad()
     def forward(self, X: Tensor) -> Tensor:
+        if self.training:
+            raise ValueError(
+                "a Winograd layer cannot be trained: edu_lib.to_plain(model) gives ordinary layers"
+            )
         N, _, H, W = X.shape
         p = self.padding
         H_out, W_out = H + 2 * p - 2, W + 2 * p - 2
@@ -118,32 +124,56 @@ class WinogradConv2d(nn.Module):
             for row in range(0, rows, height):
                 yield slice(image, min(N, image + images)), slice(row, min(rows, row + height))
 
+    @torch.no_grad()
+    def plain_layer(self) -> nn.Conv2d:
+        """The direct convolution, to rounding; the ReLU comes back behind it."""
+        sizes = (self.in_channels, self.out_channels, 3)
+        conv = nn.Conv2d(*sizes, padding=self.padding, device="meta")
+        U = self.U.transpose(1, 2).flatten(1).double()
+        weight = (torch.linalg.pinv(torch.kron(G, G)).to(U) @ U).T.to(self.U.dtype)
+        weight = weight.reshape(conv.weight.shape)
+        conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(self.bias.clone())
+        return conv.train(self.training)
+
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, padding={self.padding}, relu={self.relu}"
 
 
-def winograd(model: nn.Module) -> nn.Module:
+class DoneBefore(nn.Identity):
+    """Stands where a ReLU stood that the convolution before it does."""
+
+    def plain_layer(self) -> nn.ReLU:
+        return nn.ReLU()
+
+
+def winograd(model: nn.Module, *, skip: Collection[str] = ()) -> nn.Module:
     """A copy of `model` in evaluation mode whose 3x3 convolutions run by Winograd's algorithm.
 
     Treated: 3x3, stride 1, without groups or dilation, at least 16 channels; all others stay. In
     an nn.Sequential the ReLU after a convolution works in place. The copy cannot be trained, and
-    takes one batch at a time. Raises ValueError if no layer can be treated. Taught in chapter 05.
+    takes one batch at a time. skip: names of layers, or of parts that hold some, to leave.
+    Raises ValueError if no layer can be treated, for layers that a technique put in, and as
+    `choose_layers`. Taught in chapter 05.
     """
-    model = copy.deepcopy(model).eval()
-    workspace = Workspace()
-    treated = 0
-    for parent in list(model.modules()):
+    check_unwrapped(model, skip)
+    model = copied(model).eval()
+    chosen = choose_layers(model, (nn.Conv2d,), skip)
+    workspace, treated = Workspace(), 0
+    for part, parent in list(model.named_modules()):
         names = [name for name, _ in parent.named_children()]
         for name, following in zip(names, [*names, None][1:], strict=True):
             layer = getattr(parent, name)
-            relu = _relu_after(layer, parent, following)
+            if f"{part}.{name}".removeprefix(".") not in chosen:
+                continue
+            relu = _relu_after(parent, following)
             if is_treatable(layer):
                 setattr(parent, name, WinogradConv2d(layer, workspace, relu=relu is not None))
                 treated += 1
                 if relu is not None:
-                    setattr(parent, following, nn.Identity())
+                    setattr(parent, following, DoneBefore())
             elif relu is not None:
-                relu.inplace = True
+                # a new one: the same ReLU may stand elsewhere, behind what is used again
+                setattr(parent, following, nn.ReLU(inplace=True))
     if not treated:
         raise ValueError(
             f"{type(model).__name__} has no 3x3 convolution of stride 1 without groups and with "
@@ -152,9 +182,9 @@ def winograd(model: nn.Module) -> nn.Module:
     return model
 
 
-def _relu_after(layer: nn.Module, parent: nn.Module, following: str | None) -> nn.ReLU | None:
-    """The ReLU that takes the output of this convolution and nothing else does, if it is known."""
-    if not isinstance(parent, nn.Sequential) or not isinstance(layer, nn.Conv2d):
+def _relu_after(parent: nn.Module, following: str | None) -> nn.ReLU | None:
+    """The ReLU that takes a convolution's output and nothing else does, if it is known."""
+    if not isinstance(parent, nn.Sequential):
         return None
     relu = None if following is None else getattr(parent, following)
     return relu if isinstance(relu, nn.ReLU) else None

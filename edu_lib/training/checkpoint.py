@@ -1,15 +1,65 @@
-"""The state of a training in one safetensors file, exact to the bit. Taught in chapter 02."""
+"""How a training went, epoch by epoch, and its state in one file. Taught in chapter 02."""
 
 import json
-import os
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from edu_lib.training.history import History
+from edu_lib.files import replacing
+
+
+@dataclass
+class Epoch:
+    """One epoch: its mean loss, its last learning rate, its seconds of training, its validation.
+
+    validation_accuracy: percent, or None where no validation set was given.
+    """
+
+    train_loss: float
+    lr: float
+    seconds: float
+    validation_accuracy: float | None = None
+
+
+@dataclass
+class History:
+    """The epochs of one training. `seconds` counts training alone, not validation."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    stopped_early: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    @property
+    def train_loss(self) -> list[float]:
+        return [epoch.train_loss for epoch in self.epochs]
+
+    @property
+    def validation_accuracy(self) -> list[float | None]:
+        return [epoch.validation_accuracy for epoch in self.epochs]
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict) -> "History":
+        epochs = [Epoch(**epoch) for epoch in content["epochs"]]
+        return cls(epochs, content["stopped_early"])
+
+    def __repr__(self) -> str:
+        lines = [" epoch  train loss  validation %  seconds"]
+        for number, epoch in enumerate(self.epochs, start=1):
+            accuracy = epoch.validation_accuracy
+            shown = "-" if accuracy is None else f"{accuracy:.2f}"
+            row = f"{number:6d}  {epoch.train_loss:10.4f}  {shown:>12}  {epoch.seconds:7.1f}"
+            lines.append(row)
+        return "\n".join(lines)
 
 
 def save_checkpoint(
@@ -27,10 +77,9 @@ def save_checkpoint(
     tensors["generator"] = torch.get_rng_state()
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     texts = {"progress": progress, "history": history.to_dict(), "settings": settings}
-    partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, metadata={key: json.dumps(value) for key, value in texts.items()})
-    os.replace(partial, path)
+    content = save(tensors, metadata={key: json.dumps(value) for key, value in texts.items()})
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def load_checkpoint(
@@ -41,12 +90,7 @@ def load_checkpoint(
     Raises ValueError if the file is damaged, or was made with other settings.
     """
     tensors, texts = _read(path)
-    if texts["settings"] != settings:
-        changed = [key for key in settings if settings[key] != texts["settings"].get(key)]
-        raise ValueError(
-            f"{path} was made with another {', '.join(changed)}: delete it to start anew, "
-            "or name another checkpoint"
-        )
+    _check_settings(path, texts["settings"], settings)
     model.load_state_dict(_below(tensors, "model."))
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _below(tensors, "optimizer.").items():
@@ -58,10 +102,29 @@ def load_checkpoint(
     return texts["progress"], History.from_dict(texts["history"])
 
 
+def _check_settings(path: Path, stored: dict, settings: dict) -> None:
+    """Raises ValueError that names what is not as it was."""
+    unknown = [key for key in settings if key not in stored]
+    if unknown:
+        raise ValueError(
+            f"{path} does not say with which {', '.join(unknown)} it was made, since an older "
+            "version of the kit wrote it: delete it to start anew, or name another checkpoint"
+        )
+    changed = [key for key in settings if settings[key] != stored[key]]
+    if changed:
+        raise ValueError(
+            f"{path} was made with another {', '.join(changed)}: delete it to start anew, "
+            "or name another checkpoint"
+        )
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     try:
         with safe_open(path, framework="pt") as file:
-            texts = {key: json.loads(value) for key, value in file.metadata().items()}
+            stored = file.metadata() or {}
+            if not stored.keys() >= {"progress", "history", "settings"}:
+                raise ValueError("it holds no training")
+            texts = {key: json.loads(value) for key, value in stored.items()}
             return {key: file.get_tensor(key) for key in file.keys()}, texts  # noqa: SIM118
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}): delete it to start anew") from error

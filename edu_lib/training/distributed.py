@@ -19,7 +19,7 @@ def join(device: torch.device) -> tuple[int, int]:
     return dist.get_rank(), dist.get_world_size()
 
 
-def pick_device(device: torch.device | str | None = None) -> torch.device:
+def training_device(device: torch.device | str | None = None) -> torch.device:
     """The device asked for, else this process's accelerator where one is there, else the CPU."""
     if device is not None:
         return torch.device(device)

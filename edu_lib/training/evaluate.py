@@ -37,7 +37,11 @@ def predict_logits(model: nn.Module, X: Tensor, batch_size: int = 1000) -> Tenso
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     model.eval()
     try:
-        batches = [model(batch.to(device)).float().cpu() for batch in X.split(batch_size)]
+        batches = [
+            # a copy: a network that works in place must not change the images
+            model(batch.to(device, copy=True)).float().cpu()
+            for batch in X.split(batch_size)
+        ]
     finally:
         model.train(was_training)
     return torch.cat(batches)
@@ -46,10 +50,21 @@ def predict_logits(model: nn.Module, X: Tensor, batch_size: int = 1000) -> Tenso
 def evaluate(model: nn.Module, X: Tensor, y: Tensor, batch_size: int = 1000) -> Evaluation:
     """Accuracy, errors and cross-entropy of `model` on images X [N, C, H, W] with labels y [N].
 
-    Raises ValueError if X and y differ in length or are empty. Taught in chapter 02.
+    Raises ValueError if X and y differ in length or are empty, or the model has one logit: then
+    there are no classes to choose from. Taught in chapter 02.
     """
     if len(X) != len(y) or len(y) == 0:
         raise ValueError(f"X and y must have the same length above 0, got {len(X)} and {len(y)}")
     logits = predict_logits(model, X, batch_size)
+    check_class_logits(logits)
     num_errors = int((logits.argmax(dim=1) != y.cpu()).sum())
     return Evaluation(len(y), num_errors, F.cross_entropy(logits, y.cpu()).item())
+
+
+def check_class_logits(logits: Tensor) -> None:
+    """Raises ValueError unless there is one logit a class, and two classes at least."""
+    if logits.dim() < 2 or logits.shape[1] < 2:
+        raise ValueError(
+            f"cross-entropy needs logits [N, classes], one a class, got {list(logits.shape)}: for "
+            "one logit and labels 0 and 1 give `loss` and `validation` functions of your own"
+        )

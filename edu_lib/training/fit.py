@@ -7,11 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edu_lib.training.distributed import pick_device
-from edu_lib.training.history import History
-from edu_lib.training.labels import Labels, labels_to, num_labels
-from edu_lib.training.run import Run
-from edu_lib.training.schedule import interrupt_between_steps
+from edu_lib.training.checkpoint import History
+from edu_lib.training.distributed import training_device
+from edu_lib.training.evaluate import check_class_logits
+from edu_lib.training.recipe import fingerprint
+from edu_lib.training.run import (
+    Labels,
+    Run,
+    Validation,
+    interrupt_between_steps,
+    labels_to,
+    num_labels,
+)
 
 
 def fit(
@@ -29,7 +36,7 @@ def fit(
     loss: Callable[..., Tensor] | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
     transform: Callable[[Tensor, Labels], tuple[Tensor, Labels]] | None = None,
-    validation: tuple[Tensor, Tensor] | Callable[[nn.Module], float] | None = None,
+    validation: Validation = None,
     stop: Callable[[History], bool] | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
@@ -48,17 +55,18 @@ def fit(
     stop: asked after each epoch, True ends the training. device: by default an accelerator where
     there is one. precision: torch.bfloat16 computes in bfloat16 and keeps the weights in float32.
     checkpoint: a file; the state is saved there after each epoch and on an interrupt, and the same
-    call goes on from it exactly.
+    call goes on from it exactly. It belongs to its recipe: network, images, labels, functions and
+    numbers are compared, and only the weights to start from, `device` and `progress` may differ.
     Under `torchrun` each process takes its share of every batch.
 
     Returns the History; the model is left in evaluation mode. Raises ValueError on bad arguments or
-    another training's checkpoint, and KeyboardInterrupt, after saving, on an interrupt.
+    another training's checkpoint, and KeyboardInterrupt, after saving, on an interrupt; a second
+    interrupt does not wait for the end of a step.
     """
     _check(X, y, num_epochs, batch_size, lr)
-    device = pick_device(device)
+    device = training_device(device)
     model.to(device, memory_format=_memory_format(channels_last))
     settings = {
-        "model": type(model).__name__,
         "num_images": len(X),
         "num_epochs": num_epochs,
         "batch_size": batch_size,
@@ -68,7 +76,13 @@ def fit(
         "label_smoothing": label_smoothing,
         "seed": seed,
         "precision": str(precision),
+        "channels_last": channels_last,
     }
+    if checkpoint is not None:
+        made_of = {"network": model, "images": X, "labels": y, "optimizer": optimizer, "loss": loss}
+        made_of |= {"augment": augment, "transform": transform}
+        made_of |= {"validation": validation, "stop": stop}
+        settings |= {name: fingerprint(each, trained=model) for name, each in made_of.items()}
     run = Run(
         model=model,
         optimizer=optimizer(model.parameters(), lr=lr, weight_decay=weight_decay),
@@ -93,9 +107,15 @@ def cross_entropy(label_smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss (logits [N, K], labels [N]) -> mean cross-entropy, computed in float32.
 
     label_smoothing: the share of the target that is spread over all classes.
+    Raises ValueError for fewer than two logits an image, of which the loss would always be 0.
     Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
     """
-    return lambda logits, y: F.cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
+
+    def loss(logits: Tensor, y: Tensor) -> Tensor:
+        check_class_logits(logits)
+        return F.cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
+
+    return loss
 
 
 def _memory_format(channels_last: bool) -> torch.memory_format:

@@ -1,10 +1,12 @@
 """One training: the model, its optimizer, and how far it is. The loop that `fit` starts."""
 
+import contextlib
 import math
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +15,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from edu_lib.training import distributed
-from edu_lib.training.checkpoint import load_checkpoint, save_checkpoint
+from edu_lib.training.checkpoint import Epoch, History, load_checkpoint, save_checkpoint
 from edu_lib.training.evaluate import evaluate
-from edu_lib.training.history import Epoch, History
-from edu_lib.training.labels import Labels, take
-from edu_lib.training.schedule import one_cycle
 
+Labels = Tensor | dict[str, Tensor]  # a dict where a network has several tasks
 Validation = tuple[Tensor, Tensor] | Callable[[nn.Module], float] | None
 
 
@@ -93,6 +93,8 @@ class Run:
                 self.train_epoch(X, y, bar, interrupted)
                 self.end_epoch(validation, stop, bar)
                 self.save()
+                if interrupted.is_set():
+                    raise KeyboardInterrupt("the training was interrupted between two epochs")
 
     def train_epoch(self, X: Tensor, y: Labels, bar: tqdm, interrupted: threading.Event) -> None:
         epoch = len(self.history.epochs)
@@ -155,3 +157,64 @@ class Run:
             self.model.eval()
             return validation(self.model)
         return evaluate(self.model, *validation).accuracy
+
+
+def one_cycle(step: int, num_steps: int, lr: float, warmup: float) -> float:
+    """Learning rate of `step`: from lr / 25 up to lr along a cosine, then down to 0 along another.
+
+    warmup: share of num_steps in which it rises.
+    Source: Smith, Topin 2018, "Super-Convergence", section 3. Taught in chapter 02.
+    """
+    num_warmup = warmup * num_steps
+    if step < num_warmup:
+        return lr / 25 + (lr - lr / 25) * (1 - math.cos(math.pi * step / num_warmup)) / 2
+    return lr * (1 + math.cos(math.pi * (step - num_warmup) / (num_steps - num_warmup))) / 2
+
+
+@contextlib.contextmanager
+def interrupt_between_steps() -> Iterator[threading.Event]:
+    """Within the block an interrupt sets the event, so that no training step is cut in half.
+
+    A second interrupt does not wait: it raises KeyboardInterrupt at once. Outside the main thread,
+    and in a program that ignores interrupts, nothing sets the event.
+    """
+    event = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield event
+        return
+
+    def interrupt(*_) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt("the training was interrupted within a step")
+        event.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def num_labels(y: Labels) -> int:
+    """How many images the labels are for. Raises ValueError if the tensors of a dict disagree."""
+    if isinstance(y, Tensor):
+        return len(y)
+    lengths = {name: len(labels) for name, labels in y.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"all labels must be for the same images, got lengths {lengths}")
+    return next(iter(lengths.values()))
+
+
+def take(y: Labels, indices: Tensor) -> Labels:
+    """The labels at `indices`, in that order."""
+    if isinstance(y, Tensor):
+        return y[indices]
+    return {name: labels[indices] for name, labels in y.items()}
+
+
+def labels_to(y: Labels, device: torch.device) -> Labels:
+    """The labels on `device`."""
+    if isinstance(y, Tensor):
+        return y.to(device)
+    return {name: labels.to(device) for name, labels in y.items()}

@@ -5,7 +5,7 @@
 #
 # | minutes to read | CPU seconds to run | before this |
 # |---|---|---|
-# | 30 | {{results.chapter_seconds.01_convolution:.0f}} | tensors, a first `nn.Module`; [00 Start here](00_start_here.ipynb) |
+# | 40 | {{results.chapter_seconds.01_convolution:.0f}} | tensors, a first `nn.Module`; [00 Start here](00_start_here.ipynb) |
 #
 # **Objectives.** After this chapter you can
 #
@@ -23,10 +23,11 @@ from matplotlib.patches import Rectangle
 from torch import nn
 from torch.nn import functional as F
 
+import classroom
 import edu_lib as edu
 
 torch.set_num_threads(1)
-edu.plots.use_house_style()
+classroom.plots.use_house_style()
 digit = edu.mnist().test.X[34:35]
 print(f"digit: {list(digit.shape)} = [images N, channels C, height H, width W]")
 
@@ -56,24 +57,24 @@ weight = torch.tensor(list(kernels.values()))[:, None]
 maps = F.conv2d(digit, weight)
 print(f"kernels {list(weight.shape)}, answers {list(maps.shape)}")
 
-# %% tags=["hide-input"]
-figure = edu.plots.new_figure(9, 3.3)
+# %% tags=["hide-input"] slide="One small question, asked at every place" tour=2
+figure = classroom.plots.new_figure(9, 3.3)
 grid = figure.subplots(2, 5, height_ratios=[1, 2.4])
 for axes in grid.ravel():
-    edu.plots.picture_axes(axes)
+    classroom.plots.picture_axes(axes)
 grid[1, 0].imshow(digit[0, 0], cmap="gray")
 grid[1, 0].set_title("input", loc="center")
 for column, (name, kernel) in enumerate(kernels.items(), start=1):
-    grid[0, column].imshow(kernel, cmap=edu.plots.SIGNED, vmin=-3, vmax=3)
+    grid[0, column].imshow(kernel, cmap=classroom.plots.SIGNED, vmin=-3, vmax=3)
     for row in range(3):
         for place in range(3):
             shown = "1/9" if name == "blur" else f"{kernel[row][place]:g}"
             grid[0, column].text(place, row, shown, ha="center", va="center", fontsize=8)
     response = maps[0, column - 1]
     limit = float(response.abs().max())
-    grid[1, column].imshow(response, cmap=edu.plots.SIGNED, vmin=-limit, vmax=limit)
+    grid[1, column].imshow(response, cmap=classroom.plots.SIGNED, vmin=-limit, vmax=limit)
     grid[1, column].set_title(name, loc="center")
-edu.show(
+classroom.show(
     figure,
     alt="A handwritten seven and the answers of four kernels: two find edges of one "
     "direction, with opposite signs on both sides of a stroke; one blurs, one sharpens.",
@@ -95,7 +96,7 @@ edu.show(
 # value.
 
 # %%
-sharing = edu.predict(
+sharing = classroom.predict(
     "01.sharing",
     "How many times more weights would the fully connected layer need?",
     options=["about 30 times", "about 1,000 times", "about 30,000 times"],
@@ -112,7 +113,7 @@ print(f"shared: {shared_weights}, fully connected: {full_weights:,}")
 print(f"ratio: {full_weights / shared_weights:,.0f}")
 sharing.reveal(
     "about 30,000 times",
-    "Two savings multiply: each output sees 25 pixels in place of "
+    "Two savings multiply: each output sees 25 pixels instead of "
     "1,024 (41 times fewer), and 784 places share one kernel.",
 )
 
@@ -141,21 +142,21 @@ print("sum:", int((window * edge).sum()))
 # Before you reach step 6, say which sign its answer will have.
 
 
-# %%
+# %% slide="Slide the window: multiply, and sum"
 def walk(step: int):
     """The kernel at one place of the image, and the output so far."""
-    shown = edu.plots.kernel_walk(tiny, edge, step)
+    shown = classroom.plots.kernel_walk(tiny, edge, step)
     return shown, shown.alt
 
 
-edu.Explorer(walk, step=(0, 15, 1, 4))
+classroom.Explorer(walk, step=(0, 15, 1, 4))
 
 # %% [markdown]
 # **See:** the kernel of 3x3 fits at 4x4 places of an image of 6x6, so the output is smaller than
 # the input. And the middle of the output is not silent: the stroke is two pixels wide, so each
 # window sees one of its two edges.
 #
-# ### Exercise 1: slide the window (3 points)
+# ### Exercise 1: slide the window (3 points, 20 minutes)
 #
 # Write `convolve2d(X, kernel)` for one image `X` of `[H, W]` and one kernel of `[K_h, K_w]`. The
 # output has `[H - K_h + 1, W - K_w + 1]` values, and
@@ -181,7 +182,7 @@ def convolve2d(X: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
 
 
 # %% check="ch01.convolve" points=3
-edu.check("ch01.convolve", convolve2d)
+classroom.check("ch01.convolve", convolve2d)
 
 # %% [markdown]
 # A word on the name. In mathematics a convolution flips the kernel first. What you wrote does not:
@@ -191,8 +192,83 @@ edu.check("ch01.convolve", convolve2d)
 # ## Build it: channels in, maps out
 #
 # A colour image has three channels, and a hidden layer may have hundreds. Then a window is a block
-# of `[C_in, K, K]`, and so is the kernel. The sum runs over the channels too. One kernel still
-# gives **one** map; `C_out` kernels give `C_out` maps. Each map gets one more number, its **bias**.
+# of `[C_in, K, K]`, and so is the kernel. Take one window of a colour image, with small numbers.
+
+# %%
+window = torch.tensor([[[2, 0, 1], [1, 2, 0], [3, 1, 1]],   # red
+                       [[0, 1, 0], [2, 1, 1], [1, 3, 0]],   # green
+                       [[1, 1, 0], [0, 3, 1], [2, 0, 1]]])  # blue
+kernel = torch.tensor([[[1, 0, -1], [1, 0, -1], [1, 0, -1]],
+                       [[0, 1, 0], [0, 1, 0], [0, -1, 0]],
+                       [[-1, 0, 0], [0, 1, 0], [0, 0, -1]]])
+bias = 1
+
+products = window * kernel
+sums = products.sum(dim=(1, 2))
+print("sum of each channel:", sums.tolist())
+print(f"output: {' + '.join(map(str, sums.tolist()))} + bias {bias} = {int(sums.sum()) + bias}")
+
+# %% tags=["hide-input"]
+figure = classroom.plots.new_figure(8.4, 4.2)
+grid = figure.subplots(3, 4, width_ratios=[1, 1, 1, 0.9])
+columns = (("window", window), ("kernel", kernel), ("products", products))
+for row, channel in enumerate(("red", "green", "blue")):
+    for axes, (name, block) in zip(grid[row], columns, strict=False):
+        shown = block[row]
+        axes.imshow(shown, cmap=classroom.plots.SIGNED, vmin=-4, vmax=4)
+        for i in range(3):
+            for j in range(3):
+                axes.text(j, i, f"{shown[i, j]}", ha="center", va="center", fontsize=11)
+        classroom.plots.picture_axes(axes)
+        if row == 0:
+            axes.set_title(name, loc="center")
+    grid[row, 0].text(-0.7, 1, channel, ha="right", va="center", fontsize=12)
+    grid[row, 3].set_axis_off()
+    grid[row, 3].text(0, 0.5, f"sum {int(sums[row])}", fontsize=13, va="center")
+total = f"{' + '.join(map(str, sums.tolist()))} + {bias} = {int(sums.sum()) + bias}"
+grid[2, 3].text(0, -0.05, f"together\n{total}", fontsize=13, va="top", fontweight="bold")
+classroom.show(
+    figure,
+    alt="One window of three channels, one kernel of three channels, and their products: three "
+    f"sums, and with the bias one number, {total}.",
+)
+
+# %% [markdown]
+# **See:** three channels, three sums, **one** number. The colours are gone after the first layer:
+# what comes out is one answer to one question about all three. Slide the block over the image and
+# you have **one** map. `C_out` kernels give `C_out` maps, and each map has one more number, its
+# **bias**.
+#
+# ### Exercise 2: many channels, one map (2 points, 5 minutes)
+#
+# Write `one_map(X, kernel, bias)`. X is `[C, H, W]`, the kernel `[C, K, K]`, the bias one number.
+# Return the map `[H - K + 1, W - K + 1]`.
+#
+# *Example.* For the window above, as an image of 3x3 pixels, the map has one value, the one in the
+# figure.
+#
+# *Hint.* The loops of exercise 1 again. The window is now `X[:, i : i + K, j : j + K]`. Where does
+# the bias go: to each product, to each channel, or to each output?
+
+
+# %% exercise="ch01.one_map"
+def one_map(X: torch.Tensor, kernel: torch.Tensor, bias: float) -> torch.Tensor:
+    """The one map that a kernel [C, K, K] makes of X [C, H, W]."""
+    ### BEGIN SOLUTION
+    K = kernel.shape[-1]
+    y = torch.zeros(X.shape[1] - K + 1, X.shape[2] - K + 1)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[i, j] = bias + (X[:, i : i + K, j : j + K] * kernel).sum()
+    return y
+    ### END SOLUTION
+
+
+# %% check="ch01.one_map" points=2
+classroom.check("ch01.one_map", one_map)
+
+# %% [markdown]
+# A layer is this, once for each of its kernels:
 
 
 # %%
@@ -274,19 +350,20 @@ print("kernel 3, stride 1:", count_places(3, 1, 0)[0].tolist(), "in the first ro
 print("kernel 3, stride 2:", count_places(3, 2, 0)[0].tolist(), "in the first row")
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] slide="Stride and padding decide the size"
 def draw_places(kernel_size: int, stride: int, padding: int, size: int = 8):
     """Left: how many places of the kernel see each pixel. Right: the output, one cell a place."""
     seen = count_places(kernel_size, stride, padding, size)
     places = (len(seen) - kernel_size) // stride + 1
-    figure = edu.plots.new_figure(8, 4.3)
+    figure = classroom.plots.new_figure(8, 4.3)
     left, right = figure.subplots(1, 2)
-    left.imshow(seen, cmap=edu.plots.SIGNED, vmin=-1.6 * kernel_size**2, vmax=1.6 * kernel_size**2)
+    most = 1.6 * kernel_size**2
+    left.imshow(seen, cmap=classroom.plots.SIGNED, vmin=-most, vmax=most)
     for row in range(len(seen)):
         for column in range(len(seen)):
             left.text(column, row, f"{seen[row, column]}", ha="center", va="center", fontsize=8)
     frames = [
-        (padding - 0.5, padding - 0.5, size, edu.plots.INK),
+        (padding - 0.5, padding - 0.5, size, classroom.plots.INK),
         (-0.5, -0.5, kernel_size, "#E07B39"),
     ]
     frames += [(stride - 0.5, -0.5, kernel_size, "#E07B39")] * (places > 1)
@@ -297,14 +374,14 @@ def draw_places(kernel_size: int, stride: int, padding: int, size: int = 8):
     left.set_title(f"input {size}x{size}, padding {padding}")
     right.set_title(f"output {places}x{places}")
     for axes in (left, right):
-        edu.plots.picture_axes(axes)
+        classroom.plots.picture_axes(axes)
         axes.set(xlim=(-0.7, len(seen) - 0.3), ylim=(len(seen) - 0.3, -0.7), aspect="equal")
     unseen = int((seen[padding : padding + size, padding : padding + size] == 0).sum())
     sum_text = f"floor(({size} + 2*{padding} - {kernel_size}) / {stride}) + 1 = {places}"
     return figure, f"{sum_text}; {unseen} of {size * size} image pixels are never seen."
 
 
-edu.Explorer(draw_places, kernel_size=(1, 5, 1, 3), stride=(1, 4, 1, 1), padding=(0, 3, 1, 0))
+classroom.Explorer(draw_places, kernel_size=(1, 5, 1, 3), stride=(1, 4, 1, 1), padding=(0, 3, 1, 0))
 
 # %% [markdown]
 # **Explore.** Orange frames are the first two places of the kernel, the dark frame is the image,
@@ -314,7 +391,7 @@ edu.Explorer(draw_places, kernel_size=(1, 5, 1, 3), stride=(1, 4, 1, 1), padding
 # - kernel 3, stride 1, padding 1: the output is as large as the input ("same" padding);
 # - kernel 3, stride 2, padding 0: the last row and column are never seen. Nobody warns you.
 #
-# ### Exercise 2: the size of the output (2 points)
+# ### Exercise 3: the size of the output (2 points, 8 minutes)
 #
 # Write `output_size(input_size, kernel_size, stride, padding)`. It returns the pixels on a side, an
 # `int`.
@@ -333,9 +410,55 @@ def output_size(input_size: int, kernel_size: int, stride: int, padding: int) ->
 
 
 # %% check="ch01.output_size" points=2
-edu.check("ch01.output_size", output_size)
+classroom.check("ch01.output_size", output_size)
 
 # %% [markdown]
+# ## Build it: pooling
+#
+# A stride asks at fewer places. There is a second way to a smaller map: look everywhere, then keep
+# one number for each square of 2x2. This is **pooling**. It has no weights. *Maximum pooling* keeps
+# the largest number: "was the edge seen anywhere in this square?" *Average pooling* keeps the mean.
+
+# %%
+answers = torch.tensor([[1.0, 3.0, 0.0, 0.0], [2.0, 8.0, 0.0, 4.0],
+                        [0.0, 0.0, 5.0, 5.0], [0.0, 4.0, 5.0, 1.0]])  # fmt: skip
+print("largest of each square:", F.max_pool2d(answers[None], 2)[0].int().tolist())
+print("mean of each square:   ", F.avg_pool2d(answers[None], 2)[0].tolist())
+
+# %% [markdown]
+# LeNet-5 pools after each of its first two convolutions: 28x28 become 14x14, a quarter of the work
+# for the next layer. What else does it buy? Move the seven by one pixel, and see how much of the
+# picture changes, before and after pooling. Will it be more, less, or as much?
+
+# %%
+shift_guess = classroom.predict(
+    "01.pooling",
+    "The digit moves by one pixel. What share of the picture changes after maximum pooling?",
+    options=["a larger share changes", "the same share", "a smaller share changes"],
+)
+shift_guess
+
+
+# %%
+def share_changed(size: int) -> float:
+    """Change by a shift of one pixel, in percent of all that is there, pooled by `size`."""
+    before, after = (F.max_pool2d(each, size) for each in (digit, moved_digit))
+    return 100 * float((after - before).abs().sum() / before.sum())
+
+
+moved_digit = torch.roll(digit, shifts=1, dims=-1)
+for size in (1, 2, 4):
+    name = "no pooling" if size == 1 else f"squares of {size}x{size}"
+    print(f"{name:14s}: {share_changed(size):3.0f} % of the picture changes")
+shift_guess.reveal(
+    "a smaller share changes", "what moves within a square leaves its largest number alone"
+)
+
+# %% [markdown]
+# So pooling makes a network less sensitive to where exactly a stroke is. The price is the same:
+# where exactly it was, no later layer can know. Chapter 03 lets you write it yourself, and asks
+# whether squares that overlap are better.
+#
 # ## Build it: groups
 #
 # So far every kernel looks at every channel. Must it? With `groups=g` the channels are split into
@@ -351,12 +474,12 @@ for g, layer in zip(groups, layers, strict=True):
         f"groups {g}: weight {list(layer.weight.shape)}, {cost.params} weights, {cost.macs:,} MACs"
     )
 
-# %% tags=["hide-input"]
-figure = edu.plots.new_figure(8.4, 2.5)
+# %% tags=["hide-input"] slide="Groups: channels that do not see each other"
+figure = classroom.plots.new_figure(8.4, 2.5)
 for axes, g, layer in zip(figure.subplots(1, 4), groups, layers, strict=True):
     # kernel c of team t sees the channels of team t
     sees = torch.block_diag(*[torch.ones(8 // g, 8 // g)] * g)
-    axes.imshow(sees, cmap=edu.plots.SIGNED, vmin=-1, vmax=1)
+    axes.imshow(sees, cmap=classroom.plots.SIGNED, vmin=-1, vmax=1)
     axes.set_xticks(torch.arange(-0.5, 8), minor=True)
     axes.set_yticks(torch.arange(-0.5, 8), minor=True)
     axes.grid(visible=False)
@@ -364,7 +487,7 @@ for axes, g, layer in zip(figure.subplots(1, 4), groups, layers, strict=True):
     axes.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
     axes.set(xlabel="input channel", ylabel="output channel")
     axes.set_title(f"groups {g}: {layer.weight.numel()} weights", fontsize=10)
-edu.show(
+classroom.show(
     figure,
     alt="Which of eight input channels each of eight output channels sees, for 1, 2, 4 "
     "and 8 groups: blocks on the diagonal that shrink to single cells.",
@@ -398,7 +521,7 @@ assert cost.params == 6 * 1 * 5**2 + 6
 assert cost.macs == 6 * 1 * 5**2 * 28 * 28
 
 # %% [markdown]
-# ### Exercise 3: weights and MACs (3 points)
+# ### Exercise 4: weights and MACs (3 points, 12 minutes)
 #
 # Write `conv_cost(C_in, C_out, K, H_out, W_out, groups)`. Return two whole numbers: the weights
 # without biases, and the MACs.
@@ -420,7 +543,7 @@ def conv_cost(
 
 
 # %% check="ch01.conv_cost" points=3
-edu.check("ch01.conv_cost", conv_cost)
+classroom.check("ch01.conv_cost", conv_cost)
 
 # %% [markdown]
 # **Explore.** Set all numbers yourself. Three questions to answer with the sliders: what does a
@@ -428,16 +551,16 @@ edu.check("ch01.conv_cost", conv_cost)
 # the parameters? Which `groups` are allowed for 12 input and 8 output channels?
 
 # %%
-edu.conv_cost_explorer()
+classroom.conv_cost_explorer()
 
 # %% [markdown]
 # Now a whole network. LeNet-5 in its modern form has convolutions first (C1, C3, and C5, whose
 # kernel is as large as its input) and fully connected layers last. Where are its weights, and where
 # is its work?
 
-# %%
+# %% slide="The work sits in front, the weights at the end"
 lenet_cost = edu.count_cost(edu.models.LeNet5(), (1, 1, 28, 28))
-edu.plots.cost_bars(lenet_cost)
+classroom.plots.cost_bars(lenet_cost)
 
 # %% [markdown]
 # **See:** the layer with the most weights is not the layer with the most work. C1 has almost no
@@ -500,8 +623,8 @@ print("im2col agrees with torch:", torch.allclose(conv_im2col(X, W), y, atol=1e-
 # `F.conv2d` itself, which calls code written for this processor. The timer warms up, repeats, and
 # takes the median; chapter 05 explains how.
 
-# %% tags=["nbval-ignore-output"]
-from edu_lib.measure.latency import Runner
+# %% tags=["nbval-ignore-output"] slide="The same numbers, three times, at very different speed"
+from edu_lib.measure import Runner
 
 X_list, W_list = X[0].tolist(), W.tolist()
 programs = [
@@ -513,7 +636,7 @@ loops, im2col, builtin = [edu.measure_latency(each, blocks=30, block_ms=5) for e
 assert loops.p50_ms > 20 * builtin.p50_ms, "torch is more than 20 times faster than Python loops"
 print(f"F.conv2d is {loops.p50_ms / builtin.p50_ms:.0f} times faster than the loops")
 rows = [(each.name, each.p50_ms, "fp32") for each in (loops, im2col, builtin)]
-edu.plots.frame_budget_bar(rows, ylabel="program")
+classroom.plots.frame_budget_bar(rows, ylabel="program")
 
 # %% [markdown]
 # **See:** the axis is logarithmic, one grid line is a factor of ten. The MACs are the same in all
@@ -555,10 +678,10 @@ paths = {name: paths_to_one_output(stack) for name, stack in stacks.items()}
 fields = {name: int((grid > 0).any(dim=0).sum()) for name, grid in paths.items()}
 print(fields)
 
-# %% tags=["hide-input"]
-figure = edu.plots.new_figure(9.4, 2.8)
+# %% tags=["hide-input"] slide="Depth and stride widen what an output sees"
+figure = classroom.plots.new_figure(9.4, 2.8)
 for axes, (name, grid) in zip(figure.subplots(1, 4), paths.items(), strict=True):
-    axes.imshow(grid, cmap=edu.plots.SIGNED, vmin=-1.5 * grid.max(), vmax=1.5 * grid.max())
+    axes.imshow(grid, cmap=classroom.plots.SIGNED, vmin=-1.5 * grid.max(), vmax=1.5 * grid.max())
     for row, column in (grid > 0).nonzero().tolist():
         axes.text(column, row, f"{grid[row, column]:g}", ha="center", va="center", fontsize=7)
     axes.set_xticks(torch.arange(-0.5, 13), minor=True)
@@ -568,7 +691,7 @@ for axes, (name, grid) in zip(figure.subplots(1, 4), paths.items(), strict=True)
     axes.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
     axes.set(xlabel="input column", ylabel="input row")
     axes.set_title(f"{name}\nsees {fields[name]}x{fields[name]}", fontsize=9.5)
-edu.show(
+classroom.show(
     figure,
     alt="Input pixels that reach one output: 3x3, 5x5, 7x7 for one, two, three layers of "
     "3x3, and 8x8 with a stride of 2 between two of them. Paths are most in the middle.",
@@ -583,7 +706,7 @@ edu.show(
 # >
 # > `distance = distance * stride`
 #
-# ### Exercise 4: the receptive field (3 points)
+# ### Exercise 5: the receptive field (3 points, 20 minutes)
 #
 # Write `receptive_field(layers)`. Its argument is a list of `(kernel_size, stride)`, first layer
 # first. It returns the pixels on a side.
@@ -606,7 +729,7 @@ def receptive_field(layers: list[tuple[int, int]]) -> int:
 
 
 # %% check="ch01.receptive_field" points=3
-edu.check("ch01.receptive_field", receptive_field)
+classroom.check("ch01.receptive_field", receptive_field)
 
 # %% [markdown]
 # Here is what surprised us: the numbers inside the field. A corner pixel reaches the output on one
@@ -644,7 +767,7 @@ for name, (layer, size) in same_macs.items():
     print(f"{name:18s} on {size:3d}x{size:3d}: {counted[name].macs:,} MACs")
 
 # %%
-equal_macs = edu.predict(
+equal_macs = classroom.predict(
     "01.equal_macs",
     "Each in the fastest form found: how does the depthwise layer compare with the 3x3 layer?",
     options=["faster", "as fast, within 20 %", "1.2 to 3 times slower", "over 3 times slower"],
@@ -691,12 +814,12 @@ limits = [
 answer = next((option for limit, option in limits if slower > limit), "faster")
 equal_macs.reveal(answer, f"Measured here: {slower:.1f} times the time, for the same MACs.")
 
-# %% tags=["nbval-ignore-output", "hide-input"]
-figure = edu.plots.new_figure(8.4, 2.2)
+# %% tags=["nbval-ignore-output", "hide-input"] slide="Equal work on paper is not equal time" tour=2
+figure = classroom.plots.new_figure(8.4, 2.2)
 left, right = figure.subplots(1, 2, sharey=True)
 macs = [cost.macs / 1e6 for cost in counted.values()]
-left.barh(list(counted), macs, color=edu.plots.FP32)
-right.barh(list(best_ms), list(best_ms.values()), color=edu.plots.ACCENT)
+left.barh(list(counted), macs, color=classroom.plots.FP32)
+right.barh(list(best_ms), list(best_ms.values()), color=classroom.plots.ACCENT)
 for position, (count, ms) in enumerate(zip(macs, best_ms.values(), strict=True)):
     left.annotate(
         f"{count:.1f}", (count, position), (4, 0), textcoords="offset points", va="center"
@@ -707,7 +830,7 @@ right.set(xlabel="milliseconds, fastest form", xlim=(0, 1.2 * max(best_ms.values
 left.invert_yaxis()
 for axes in (left, right):
     axes.grid(visible=False, axis="y")
-edu.show(
+classroom.show(
     figure,
     alt="Three layers with equal MACs on the left, and their different times on the right; the"
     f" slowest is {max(best_ms, key=best_ms.get)}.",
@@ -773,9 +896,9 @@ rows = [
     (VGG, "three 3x3 layers see 7x7", 7, fields["3x3, 3x3, 3x3"], "pixels"),
     (VGG, "one 7x7 layer (49 C^2) has 81 % more weights than three 3x3 (27 C^2)", 81, more, "%"),
 ]
-edu.claims_table(
+classroom.claims_table(
     [
-        edu.claim(source, says, target, measured, "equal", tolerance=0.5, unit=unit)
+        classroom.claim(source, says, target, measured, "equal", tolerance=0.5, unit=unit)
         for source, says, target, measured, unit in rows
     ]
 )
@@ -790,9 +913,9 @@ edu.claims_table(
 # %% tags=["nbval-ignore-output"]
 longest_to_shortest = max(best_ms.values()) / min(best_ms.values())
 assert longest_to_shortest > 1.2
-edu.claims_table(
+classroom.claims_table(
     [
-        edu.claim(
+        classroom.claim(
             source="Ma et al. 2018 (ShuffleNet V2), section 1",
             says="operations with equal FLOPs can take different times (here: more than 1.2 times)",
             target=1.2,
@@ -809,9 +932,10 @@ edu.claims_table(
 #
 # A camera with 30 frames a second leaves 33 ms for each frame (chapter 00). How much of it does one
 # single layer take, on one core? Here are four layers, each in its fastest form, and two of them
-# again as eager PyTorch runs them.
+# again as eager PyTorch runs them. AlexNet's is that of 2014, with 64 kernels in one tower; the
+# network of 2012 had 96 in two (chapter 03).
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"] slide="One layer of VGG-16 fills a good part of a frame" tour=1
 vgg = time_forms(nn.Conv2d(64, 64, 3, padding=1), 64, 224)
 alexnet = time_forms(nn.Conv2d(3, 64, 11, stride=4, padding=2), 3, 224)
 lenet = time_forms(c1, 1, 32)
@@ -823,10 +947,10 @@ def fastest_row(name: str, forms: dict) -> tuple[str, float, str]:
     return f"{name} ({form})", forms[form].p50_ms, "fp32"
 
 
-edu.plots.frame_budget_bar(
+classroom.plots.frame_budget_bar(
     [
         fastest_row("LeNet-5 C1, 32x32", lenet),
-        fastest_row("AlexNet conv1, 224x224", alexnet),
+        fastest_row("AlexNet conv1 (64 kernels), 224x224", alexnet),
         fastest_row("depthwise, 320x320", timed[depthwise]),
         ("depthwise, 320x320 (eager)", timed[depthwise]["eager"].p50_ms, "fp32"),
         fastest_row("VGG-16 conv1_2, 224x224", vgg),
@@ -859,6 +983,7 @@ edu.plots.frame_budget_bar(
 #   kernel.
 # - *Cross-correlation*: a convolution without flipping the kernel; what deep learning libraries
 #   compute.
+# - *Pooling*: one number for each small square of a map, its largest or its mean.
 # - *Stride*: pixels between two places. *Padding*: a border of zeros. *Groups*: teams of channels.
 # - *Depthwise*: as many groups as channels. *Pointwise*: a kernel of 1x1, which mixes channels
 #   alone.

@@ -1,79 +1,46 @@
-"""What a container says, in order: network, arguments, sizes, then tensor after tensor.
+"""The bytes of a container: the frame around them, tensor after tensor, and what each weighs.
 
-Every function runs both ways: see techniques.entropy_coding.range_coder.
+Byte 0: 30. Byte 1: the version, plus 128 if a tail follows the coded bits. Bytes 2 to 5: CRC-32 of
+all other bytes. With a tail, 4 bytes say how many bytes of coded bits come before it. What codes
+runs both ways: see techniques.entropy_coding.range_coder.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from edu_lib.deploy.container.methods import (
+from edu_lib.deploy.container.tensors import (
+    Codebook,
+    Levels,
+    Stored,
     Tail,
     deflated_floats,
     deflated_levels,
+    dense,
     huffman_levels,
+    shape_of,
 )
-from edu_lib.deploy.container.registry import NETWORKS, Argument, Choice, Whole, complete
-from edu_lib.deploy.container.tensors import Codebook, Levels, Stored
 from edu_lib.techniques.entropy_coding import (
     AdaptiveBit,
     AdaptiveFloats,
     AdaptiveNumber,
+    Coder,
     LevelModel,
-    code_bits,
     code_levels,
 )
-from edu_lib.techniques.entropy_coding.adaptive import Coder
 
-FACTORED = 254  # stands before the number of a network whose layers were factored
+MAGIC, VERSION, HAS_TAIL = 30, 1, 128
+HEADER_BYTES = 6
 METHODS = ("context", "huffman", "deflate")
 KINDS = (Levels, Codebook, Tensor)
 FEW_FLOATS = 4096  # more floats than these are deflated
+# A container may ask for 4 MB of values, and for 8,000 bytes more with each byte that it has.
+FREE_VALUES, VALUES_A_BYTE = 1 << 20, 2000
 MOST_CODED = 1 << 20  # levels of one file that are coded by contexts: half a minute at the worst
-
-
-def code_network(
-    coder: Coder,
-    network: str = "",
-    arguments: Mapping[str, Any] | None = None,
-    is_factored: bool = False,
-) -> tuple[str, dict[str, Any], bool]:
-    """The name of a network, its arguments, and whether layers of it were factored.
-
-    Arguments with default values cost next to nothing, and so do networks that are not factored.
-    """
-    names = list(NETWORKS)
-    own = names.index(network) if network else 0
-    number = AdaptiveNumber(8).code(coder, FACTORED if is_factored else own)
-    is_factored = number == FACTORED
-    if is_factored:
-        number = AdaptiveNumber(8).code(coder, own)
-    if number >= len(names):
-        raise ValueError(f"it names network {number}, and this version of the kit knows none such")
-    network, is_default = names[number], AdaptiveBit()
-    result = {}
-    for name, spec in NETWORKS[network].arguments.items():
-        value = spec.default if arguments is None else arguments[name]
-        if is_default.code(coder, int(value == spec.default)):
-            result[name] = spec.default
-        else:
-            result[name] = _code_argument(coder, spec, value)
-    return network, complete(network, result), is_factored
-
-
-def _code_argument(coder: Coder, spec: Argument, value: Any) -> Any:
-    if isinstance(spec, Whole):
-        return spec.low + AdaptiveNumber().code(coder, value - spec.low)
-    if isinstance(spec, Choice):
-        number = AdaptiveNumber(8).code(coder, spec.values.index(value))
-        return spec.values[min(number, len(spec.values) - 1)]
-    # a Real keeps all the digits it has
-    word = int(np.float64(value).view(np.uint64))
-    return float(np.uint64(code_bits(coder, 64, word)).view(np.float64))
 
 
 @dataclass
@@ -162,3 +129,101 @@ class TensorStream:
             return huffman_levels(self.coder, shape, levels), method
         model = self.vectors if len(shape) < 2 else LevelModel()
         return code_levels(self.coder, shape, levels, model), method
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor. num_bytes: its share of the file, fractions included."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    method: str
+    nonzeros: int
+    symbols: int  # different values
+    num_bytes: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A container: network and arguments, bytes of the file, and a row for each tensor."""
+
+    network: str
+    arguments: Mapping[str, Any]
+    version: int
+    num_bytes: int
+    head_bytes: float  # header, name, arguments and sizes
+    rows: tuple[Row, ...]
+
+    @property
+    def num_values(self) -> int:
+        """Values of all tensors."""
+        return sum(torch.Size(row.shape).numel() for row in self.rows)
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller than the same values as float32."""
+        return 4 * self.num_values / self.num_bytes
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        lines = [
+            f"{self.network}({told}): {self.num_values:,} values in {self.num_bytes:,} bytes, "
+            f"{self.ratio:.0f} times smaller than float32; container version {self.version}",
+            f"{'header and sizes':32} {'':18} {'':22} {'':>9} {self.head_bytes:>12,.1f} bytes",
+        ]
+        for row in self.rows:
+            form = f"{row.kind} ({row.method})"
+            lines.append(
+                f"{row.name:32} {'x'.join(map(str, row.shape)):18} {form:22} "
+                f"{row.nonzeros:>9,} {row.num_bytes:>12,.1f} bytes"
+            )
+        return "\n".join(lines)
+
+
+def row_of(name: str, stored: Stored, method: str, num_bytes: float) -> Row:
+    """What is told of one tensor."""
+    kind = {Levels: "levels", Codebook: "codebook"}.get(type(stored), "floats")
+    symbols = {"levels": "levels", "codebook": "codes"}.get(kind)
+    values = stored if symbols is None else getattr(stored, symbols)
+    nonzeros = int(dense(stored).count_nonzero())
+    return Row(name, shape_of(stored), kind, method, nonzeros, len(values.unique()), num_bytes)
+
+
+def framed(bits: bytes, tail: bytes) -> bytes:
+    """A container of these coded bits and this tail."""
+    head = bytes([MAGIC, VERSION | (HAS_TAIL if tail else 0)])
+    body = (len(bits).to_bytes(4, "big") if tail else b"") + bits + tail
+    return head + checksum(head + body) + body
+
+
+def checksum(content: bytes) -> bytes:
+    """CRC-32, 4 bytes."""
+    return zlib.crc32(content).to_bytes(4, "big")
+
+
+def unframed(data: bytes) -> tuple[bytes, bytes]:
+    """The coded bits and the tail.
+
+    Raises ValueError if the bytes are no container, cut off, altered, or of another version.
+    """
+    if len(data) < HEADER_BYTES or data[0] != MAGIC:
+        raise ValueError("this is no container of a network, or it is cut off")
+    if checksum(data[:2] + data[HEADER_BYTES:]) != data[2:HEADER_BYTES]:
+        raise ValueError("the checksum does not fit: the container is cut off or altered")
+    version = data[1] & ~HAS_TAIL
+    if version != VERSION:
+        raise ValueError(f"it has version {version}, and this kit reads version {VERSION}")
+    body = data[HEADER_BYTES:]
+    if not data[1] & HAS_TAIL:
+        return body, b""
+    end = 4 + int.from_bytes(body[:4], "big")
+    if len(body) < end:
+        raise ValueError(f"it says that {end - 4} bytes of coded bits follow, but they do not")
+    return body[4:end], body[end:]
+
+
+def check_size(num_values: int, num_bytes: int) -> None:
+    """Raises ValueError if a file of so many bytes asks for values out of proportion to it."""
+    if num_values > FREE_VALUES + VALUES_A_BYTE * num_bytes:
+        raise ValueError(f"{num_bytes} bytes ask for {num_values} values, too many to be true")

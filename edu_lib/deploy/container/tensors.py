@@ -1,11 +1,32 @@
-"""The tensors of a container: floats, levels of one step size, or codes of a codebook."""
+"""The tensors of a container, and three ways to write them: contexts, Huffman's code, Deflate.
 
+A tensor is floats, levels of one step size, or codes of a codebook. Functions that code run both
+ways: see techniques.entropy_coding.range_coder.
+"""
+
+import zlib
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from edu_lib.techniques.entropy_coding import (
+    AdaptiveNumber,
+    Coder,
+    HuffmanCode,
+    Positions,
+    RangeDecoder,
+    code_bits,
+    from_gaps,
+    to_gaps,
+)
+
 FEW = 256  # a tensor of no more different values than this is stored as codes of a codebook
+LENGTH_BITS = 5  # of the length of a code word in a table
+MOST_SYMBOLS = 1 << 12
+# gaps of 8 bits in convolutions and 5 in linear layers: Han et al. 2016, section 2
+GAP_BITS = {True: 8, False: 5}
 
 
 @dataclass(frozen=True)
@@ -75,7 +96,14 @@ Stored = Tensor | Levels | Codebook
 
 
 def smallest_form(tensor: Tensor) -> Stored:
-    """A codebook where a tensor has few different values, as after weight sharing; else itself."""
+    """A codebook where a tensor has few different values, as after weight sharing; else itself.
+
+    Whole numbers become levels of step 1. Raises ValueError for those that float32 does not hold.
+    """
+    if not tensor.is_floating_point():
+        if tensor.is_complex() or (tensor.numel() and tensor.long().abs().max() >= 1 << 24):
+            raise ValueError(f"a tensor holds {tensor.dtype} that float32 does not hold")
+        return Levels(tensor.to(torch.int32), torch.tensor(1.0))
     # a sample shows that most tensors have many values, without sorting millions
     most = min(FEW, tensor.numel() // 4)
     if len(tensor.flatten()[: 16 * FEW].unique()) <= most and len(tensor.unique()) <= most:
@@ -105,3 +133,106 @@ def _along_rows(scale: Tensor, tensor: Tensor) -> Tensor:
             f"got shape {tuple(scale.shape)}"
         )
     return scale.reshape(-1, *[1] * (tensor.dim() - 1))
+
+
+class Tail:
+    """Bytes that follow the coded bits: what is too much to be coded bit by bit."""
+
+    def __init__(self, data: bytes = b""):
+        self.data, self.position = bytearray(data), 0
+        self.sizes = AdaptiveNumber(31)
+
+    def code(self, coder: Coder, num_bytes: int, content: bytes | None = None) -> bytes:
+        """Deflated bytes of a known number; returns them. Raises ValueError if they are not.
+
+        Never more than `num_bytes` come out, whatever the file says.
+        """
+        packed = b"" if content is None else zlib.compress(content, 9)
+        size = self.sizes.code(coder, len(packed))
+        if content is not None:
+            self.data += packed
+            return content
+        end = self.position + size
+        inflater = zlib.decompressobj()
+        try:
+            content = inflater.decompress(bytes(self.data[self.position : end]), num_bytes + 1)
+        except zlib.error as error:
+            raise ValueError(f"the deflated part is damaged: {error}") from None
+        if end > len(self.data) or len(content) != num_bytes or not inflater.eof:
+            raise ValueError(f"the deflated part does not hold {num_bytes} bytes")
+        self.position = end
+        return content
+
+    def finish(self) -> None:
+        """Raises ValueError if bytes are left over."""
+        if self.position < len(self.data):
+            raise ValueError(f"{len(self.data) - self.position} bytes follow the deflated part")
+
+
+def deflated_levels(
+    coder: Coder, tail: Tail, shape: tuple[int, ...], levels: Tensor | None
+) -> Tensor:
+    """Levels as bytes of 1 or 4, deflated: fast, and the size is not what counts."""
+    is_wide = 0 if levels is None else int(levels.numel() > 0 and bool((levels.abs() > 127).any()))
+    kind = np.dtype("<i4" if code_bits(coder, 1, is_wide) else "i1")
+    content = None if levels is None else levels.numpy().astype(kind).tobytes()
+    content = tail.code(coder, torch.Size(shape).numel() * kind.itemsize, content)
+    return torch.from_numpy(np.frombuffer(content, kind).astype(np.int32)).reshape(shape)
+
+
+def deflated_floats(
+    coder: Coder, tail: Tail, shape: tuple[int, ...], values: Tensor | None
+) -> Tensor:
+    """Floats as bytes, deflated: 2 bytes each where float16 holds them exactly, else 4."""
+    exact = 0 if values is None else int(torch.equal(values.half().float(), values))
+    kind = np.dtype("<f2" if code_bits(coder, 1, exact) else "<f4")
+    content = None if values is None else values.numpy().astype(kind).tobytes()
+    content = tail.code(coder, torch.Size(shape).numel() * kind.itemsize, content)
+    result = torch.from_numpy(np.frombuffer(content, kind).astype(np.float32)).reshape(shape)
+    if not result.isfinite().all():
+        raise ValueError("a stored float is infinite or not a number")
+    return result
+
+
+def huffman_levels(coder: Coder, shape: tuple[int, ...], levels: Tensor | None) -> Tensor:
+    """Deep Compression's form: nonzeros as relative positions and values, each Huffman coded.
+
+    Source: Han et al. 2016, "Deep Compression", sections 2 and 4.
+    """
+    gap_bits = GAP_BITS[len(shape) > 2]
+    size = torch.Size(shape).numel()
+    gaps = values = None
+    if levels is not None:
+        gaps, levels_left = to_gaps(levels.to(torch.int64), gap_bits)
+        # 0, -1, 1, -2, 2, ... as 0, 1, 2, 3, 4, ...
+        values = torch.where(levels_left >= 0, 2 * levels_left, -2 * levels_left - 1)
+    count = AdaptiveNumber(31).code(coder, 0 if gaps is None else len(gaps))
+    if count > size:
+        raise ValueError(f"{count} positions stand in a tensor of {size}")
+    if count == 0:
+        return torch.zeros(shape, dtype=torch.int32)
+    gaps = _huffman_message(coder, count, gaps)
+    values = _huffman_message(coder, count, values)
+    values = torch.where(values % 2 == 0, values // 2, -(values + 1) // 2)
+    return from_gaps(Positions(gaps, values), shape).to(torch.int32)
+
+
+def _huffman_message(coder: Coder, count: int, symbols: Tensor | None) -> Tensor:
+    """The table of code lengths, 5 bits each, then the code words."""
+    lengths: list[int] = []
+    if symbols is not None:
+        if int(symbols.max()) >= MOST_SYMBOLS:
+            raise ValueError(f"Huffman's table holds levels up to {MOST_SYMBOLS // 2 - 1} here")
+        lengths = HuffmanCode.of(torch.bincount(symbols).tolist()).lengths
+        if max(lengths) >= 2**LENGTH_BITS:
+            raise ValueError("a code word here has more than 31 bits: take contexts instead")
+    num_symbols = 1 + AdaptiveNumber(12).code(coder, max(0, len(lengths) - 1))
+    given = lengths or [0] * num_symbols
+    code = HuffmanCode([code_bits(coder, LENGTH_BITS, length) for length in given])
+    if symbols is not None:
+        for bit in code.encode(symbols.tolist()):
+            code_bits(coder, 1, int(bit))
+        return symbols
+    assert isinstance(coder, RangeDecoder)
+    bits = iter(lambda: str(code_bits(coder, 1)), None)
+    return torch.tensor(code.decode(bits, count), dtype=torch.int64)

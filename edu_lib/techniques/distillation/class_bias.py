@@ -84,12 +84,16 @@ def correct_bias(
     for `bias_correction`. Taught in chapter 11.
     """
     answering = copy.deepcopy(model).eval()
-    logits = torch.cat([answering(batch) for batch in X.split(batch_size)])
+    logits = torch.cat([answering(batch.clone()) for batch in X.split(batch_size)])
     return BiasCorrected(model, bias_correction(logits, frequencies, classes))
 
 
 def _check(rows: Tensor, shares: Tensor, classes: Sequence[int] | None) -> None:
     num_classes = rows.shape[1]
+    if num_classes < 2:
+        raise ValueError(
+            "one logit has no classes to shift: give logits [N, C] with C of 2 or more"
+        )
     if shares.shape != (num_classes,):
         raise ValueError(
             f"logits of {num_classes} classes need {num_classes} frequencies, "

@@ -4,18 +4,25 @@ Huffman's code gives each symbol a whole number of bits; a range coder spends fr
 with probabilities that it learns on the way. `to_gaps` says where nonzeros stand.
 """
 
-from edu_lib.techniques.entropy_coding.adaptive import AdaptiveBit, Mixture
-from edu_lib.techniques.entropy_coding.entropy import entropy, entropy_bits
+from edu_lib.techniques.entropy_coding.adaptive import (
+    AdaptiveBit,
+    AdaptiveFloats,
+    AdaptiveNumber,
+    Coder,
+    Mixture,
+    code_bits,
+)
 from edu_lib.techniques.entropy_coding.huffman import (
     HuffmanCode,
+    Positions,
     canonical_codes,
     code_lengths,
-    pack_bits,
-    unpack_bits,
+    entropy,
+    entropy_bits,
+    from_gaps,
+    to_gaps,
 )
 from edu_lib.techniques.entropy_coding.levels import LevelModel, code_levels, levels_bits
-from edu_lib.techniques.entropy_coding.numbers import AdaptiveFloats, AdaptiveNumber, code_bits
-from edu_lib.techniques.entropy_coding.positions import Positions, from_gaps, to_gaps
 from edu_lib.techniques.entropy_coding.range_coder import BitCounter, RangeDecoder, RangeEncoder
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "AdaptiveFloats",
     "AdaptiveNumber",
     "BitCounter",
+    "Coder",
     "HuffmanCode",
     "LevelModel",
     "Mixture",
@@ -37,7 +45,5 @@ __all__ = [
     "entropy_bits",
     "from_gaps",
     "levels_bits",
-    "pack_bits",
     "to_gaps",
-    "unpack_bits",
 ]

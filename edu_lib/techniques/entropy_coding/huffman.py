@@ -1,14 +1,46 @@
-"""Huffman's code: a whole number of bits for each symbol, and no such code is shorter.
+"""Huffman's code on weights, and how few bits any code can take. Taught in chapter 10.
 
-Canonical: the code words follow from their lengths, so that a file stores lengths alone.
-Source: Huffman 1952, "A Method for the Construction of Minimum-Redundancy Codes"; used on weights
-by Han et al. 2016, "Deep Compression", section 4. Taught in chapter 10.
+Huffman gives each symbol a whole number of bits, and no such code is shorter. The code is
+canonical: words follow from their lengths, so that a file stores lengths alone. `to_gaps` says
+where the weights that are left stand. Sources: Huffman 1952, "A Method for the Construction of
+Minimum-Redundancy Codes"; Han et al. 2016, "Deep Compression", sections 2 and 4.
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 LONGEST = 32  # bits of a code word; more would need about 2^22 symbols of Fibonacci-like counts
+
+
+def entropy(counts: Sequence[int] | Tensor) -> float:
+    """Bits a symbol that no code can beat if symbols are drawn with these frequencies.
+
+    counts: how often each symbol occurs, at least one of them above 0.
+    Raises ValueError on a negative count or none above 0.
+    Source: Shannon 1948, "A Mathematical Theory of Communication", section 6. Chapter 10.
+    """
+    counts = [float(count) for count in counts]
+    total = sum(counts)
+    if total <= 0 or min(counts) < 0:
+        raise ValueError("entropy needs counts of 0 and more, and one symbol that occurs")
+    # H = -sum_i p_i log2 p_i
+    return -sum(n / total * math.log2(n / total) for n in counts if n > 0)
+
+
+def entropy_bits(symbols: Tensor) -> float:
+    """Bits of a whole message by `entropy`, with the frequencies of its own symbols.
+
+    A lower bound for codes with one fixed table; the table itself is not counted.
+    """
+    if symbols.numel() == 0:
+        return 0.0
+    counts = torch.unique(symbols, return_counts=True)[1]
+    return symbols.numel() * entropy(counts)
 
 
 def code_lengths(counts: Sequence[int]) -> list[int]:
@@ -76,7 +108,7 @@ class HuffmanCode:
         return sum(n * length for n, length in zip(counts, self.lengths, strict=True))
 
     def encode(self, symbols: Iterable[int]) -> str:
-        """The message as a text of 0 and 1; `pack_bits` makes bytes of it.
+        """The message as a text of 0 and 1;
 
         Raises ValueError for a symbol that has no code word.
         """
@@ -108,12 +140,52 @@ class HuffmanCode:
         return f"HuffmanCode({words}{', ...' if len(self.codes) > 8 else ''})"
 
 
-def pack_bits(bits: str) -> bytes:
-    """A text of 0 and 1 as bytes, filled up with zeros at the end."""
-    padded = bits + "0" * (-len(bits) % 8)
-    return bytes(int(padded[at : at + 8], 2) for at in range(0, len(padded), 8))
+class Positions(NamedTuple):
+    """Nonzeros of a tensor, flattened. Entry i stands gaps[i] + 1 places after entry i - 1.
+
+    gaps: int64 [n], each below 2^bits. values: [n], 0 where an entry only fills a gap too wide.
+    """
+
+    gaps: Tensor
+    values: Tensor
 
 
-def unpack_bits(data: bytes) -> Iterator[str]:
-    """The bits of bytes, one "0" or "1" after the other."""
-    return (bit for byte in data for bit in format(byte, "08b"))
+def to_gaps(tensor: Tensor, bits: int) -> Positions:
+    """The nonzeros of a tensor as gaps of `bits` bits and values; filler zeros span wider gaps.
+
+    The paper takes 8 bits for convolutions and 5 for linear layers.
+    Raises ValueError unless bits is from 1 to 16.
+    """
+    _check(bits)
+    flat = tensor.flatten()
+    places = flat.nonzero()[:, 0]
+    before = torch.cat([places.new_full((1,), -1), places[:-1]])
+    # zeros between two nonzeros; a filler ends every full span of 2^bits places
+    zeros = places - before - 1
+    span = 2**bits
+    fillers = zeros // span
+    ends = (fillers + 1).cumsum(0) - 1  # where the nonzero itself lands among the entries
+    num_entries = int(ends[-1]) + 1 if len(ends) else 0
+    gaps = torch.full((num_entries,), span - 1, dtype=torch.int64)
+    gaps[ends] = zeros % span
+    values = flat.new_zeros(num_entries)
+    values[ends] = flat[places]
+    return Positions(gaps, values)
+
+
+def from_gaps(positions: Positions, shape: tuple[int, ...]) -> Tensor:
+    """The tensor of this shape that `to_gaps` took apart.
+
+    Raises ValueError if an entry lies beyond the end of the tensor.
+    """
+    flat = positions.values.new_zeros(torch.Size(shape).numel())
+    places = (positions.gaps + 1).cumsum(0) - 1
+    if len(places) and int(places[-1]) >= len(flat):
+        raise ValueError(f"the gaps lead to place {int(places[-1])} of {len(flat)}")
+    flat[places] = positions.values
+    return flat.reshape(shape)
+
+
+def _check(bits: int) -> None:
+    if not 1 <= bits <= 16:
+        raise ValueError(f"a gap takes from 1 to 16 bits, got {bits}")

@@ -12,8 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from edu_lib.techniques.entropy_coding.adaptive import AdaptiveBit, Coder, Mixture
-from edu_lib.techniques.entropy_coding.numbers import AdaptiveNumber
+from edu_lib.techniques.entropy_coding.adaptive import (
+    AdaptiveBit,
+    AdaptiveNumber,
+    Coder,
+    Mixture,
+)
 from edu_lib.techniques.entropy_coding.range_coder import BitCounter
 
 STEPS = 14  # sizes up to here are told one step at a time, the rest as a number

@@ -4,15 +4,20 @@ A network hands out {task: output}, a loss function makes of it {task: scalar lo
 stands here turns those losses into one update of the shared weights. Taught in chapter 12.
 """
 
-from edu_lib.techniques.multitask.conflict import Conflict, gradient_conflict
-from edu_lib.techniques.multitask.gradnorm import GradNorm
-from edu_lib.techniques.multitask.surgery import pcgrad, pcgrad_backward
-from edu_lib.techniques.multitask.uncertainty import UncertaintyWeighting
-from edu_lib.techniques.multitask.weighting import search_weights, weighted_sum
+from edu_lib.techniques.multitask.gradients import (
+    Conflict,
+    gradient_conflict,
+    pcgrad,
+    pcgrad_backward,
+)
+from edu_lib.techniques.multitask.weighting import (
+    UncertaintyWeighting,
+    search_weights,
+    weighted_sum,
+)
 
 __all__ = [
     "Conflict",
-    "GradNorm",
     "UncertaintyWeighting",
     "gradient_conflict",
     "pcgrad",

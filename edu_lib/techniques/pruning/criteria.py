@@ -1,17 +1,13 @@
-"""Which weights matter least? A criterion gives every weight a score; the lowest are pruned."""
+"""Which weights matter least? An importance gives every weight a score; the lowest are pruned."""
 
-import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from edu_lib.techniques.pruning.layers import (
-    check_sparsity,
-    prunable_layers,
-    prunable_weights,
-    trained_weight,
-)
+from edu_lib.layers import copied
+from edu_lib.techniques.pruning.masks import prunable_layers, prunable_weights
 
 # A loss takes a model and returns a scalar, or yields one scalar for each mini-batch.
 Loss = Callable[[nn.Module], Tensor | Iterable[Tensor]]
@@ -36,6 +32,25 @@ def lowest_pruned(scores: Tensor, sparsity: float) -> Tensor:
     mask = torch.ones(scores.numel(), dtype=torch.bool, device=scores.device)
     mask[scores.flatten().topk(num_pruned, largest=False).indices] = False
     return mask.reshape(scores.shape)
+
+
+def nm_mask(weight: Tensor, n: int = 2, m: int = 4) -> Tensor:
+    """Mask that keeps the n largest magnitudes of every m neighbours along the inputs.
+
+    weight: [out_channels, in_channels, ...]. Neighbours are m inputs of the same output at the same
+    place of the kernel, since a matrix product sums over them. Returns bool, of weight's shape.
+    Raises ValueError unless 1 <= n <= m and m divides in_channels.
+    Source: Mishra et al. 2021, "Accelerating Sparse Deep Neural Networks" (2:4).
+    Taught in chapter 08.
+    """
+    if not 1 <= n <= m:
+        raise ValueError(f"n of m weights stay: 1 <= n <= m, got {n}:{m}")
+    if weight.dim() < 2 or weight.shape[1] % m:
+        raise ValueError(f"the inputs must come in groups of {m}, got {tuple(weight.shape)}")
+    groups = weight.abs().movedim(1, -1).unflatten(-1, (-1, m))
+    largest = groups.topk(n, dim=-1).indices
+    mask = torch.zeros_like(groups, dtype=torch.bool).scatter(-1, largest, True)
+    return mask.flatten(-2).movedim(-1, 1).contiguous()
 
 
 def magnitude_scores(model: nn.Module) -> dict[str, Tensor]:
@@ -75,13 +90,14 @@ def gradient_scores(model: nn.Module, loss: Loss) -> dict[str, Tensor]:
     Source: Lee, Ajanthan, Torr 2019, "SNIP: Single-shot Network Pruning based on Connection
     Sensitivity". Taught in chapter 08.
     """
-    copied = copy.deepcopy(model)
-    layers = prunable_layers(copied)
-    weights = [trained_weight(layer) for layer in layers.values()]
-    total = [torch.zeros_like(weight) for weight in weights]
-    for value in each_loss(loss, copied):
-        for summed, gradient in zip(total, gradients(value, weights), strict=True):
-            summed += gradient
+    scored = copied(model)
+    layers = prunable_layers(scored)
+    with parametrize.cached():  # a computed weight is one tensor in all of this
+        weights = [layer.weight for layer in layers.values()]
+        total = [torch.zeros_like(weight) for weight in weights]
+        for value in each_loss(loss, scored):
+            for summed, gradient in zip(total, gradients(value, weights), strict=True):
+                summed += gradient
     # c_j is 1 where connection j is there: dL/dc_j = w_j dL/dw_j
     sensitivity = [(w.detach() * g).abs() for w, g in zip(weights, total, strict=True)]
     # s_j = |dL/dc_j| / sum_k |dL/dc_k|
@@ -99,7 +115,7 @@ def each_loss(loss: Loss, model: nn.Module) -> Iterator[Tensor]:
         raise ValueError("the loss yields nothing: give it at least one batch")
 
 
-def gradients(value: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+def gradients(value: Tensor, parameters: list[Tensor]) -> list[Tensor]:
     """d value / d parameter for each; zeros where the loss does not reach one.
 
     Raises ValueError if the value is no scalar or reaches none of the parameters.
@@ -116,3 +132,20 @@ def gradients(value: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
             "the loss does not depend on the model's weights: return loss(model(X), y)"
         )
     return [by_id.get(id(p), torch.zeros_like(p)) for p in parameters]
+
+
+def check_sparsity(sparsity: float, name: str = "sparsity") -> None:
+    """Raises ValueError unless 0 <= sparsity < 1."""
+    if not 0 <= sparsity < 1:
+        raise ValueError(
+            f"{name} is a share and must be in [0, 1), got {sparsity}; 0.9 prunes nine of ten"
+        )
+
+
+def check_layer_names(names: Collection[str], layers: Collection[str], where: str) -> None:
+    """Raises ValueError if one of the names is not a layer."""
+    unknown = [name for name in names if name not in layers]
+    if unknown:
+        raise ValueError(
+            f"{where} names {', '.join(map(repr, unknown))}, the layers are {', '.join(layers)}"
+        )

@@ -1,43 +1,45 @@
-"""Quantization-aware training: the network learns with its rounding. Taught in chapter 09."""
+"""Quantization-aware training: the network learns with its rounding. Taught in chapter 09.
+
+Rounding is flat almost everywhere, so that its gradient is 0 and nothing would be learned. The
+straight-through estimator treats it as if it were the identity; clamping keeps its gradient, 1
+inside and 0 outside.
+Sources: Bengio, Leonard, Courville 2013, "Estimating or Propagating Gradients Through Stochastic
+Neurons", section 4 (straight through); Esser et al. 2020, "Learned Step Size Quantization".
+"""
 
 import copy
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, fx, nn
 
-from edu_lib.techniques.quantization.affine import SMALLEST_SCALE, Grid, weight_grid
-from edu_lib.techniques.quantization.calibration import with_grids
-from edu_lib.techniques.quantization.folding import fold_batch_norm
-from edu_lib.techniques.quantization.graph import layer_of, tidy
-from edu_lib.techniques.quantization.layers import (
-    ActivationGrid,
+from edu_lib.graph import Inputs, layer_of, tidy
+from edu_lib.techniques.quantization.modules import (
+    FakeQuantize,
+    FewBitLayer,
+    OnGrid,
     QuantizedLayer,
-    apply_layer,
-    geometry,
 )
-from edu_lib.techniques.quantization.static import check_calibration
-from edu_lib.techniques.quantization.straight_through import (
-    fake_quantize_trainable,
-    scale_gradient,
-)
+from edu_lib.techniques.quantization.qparams import SMALLEST_SCALE, QParams, weight_qparams
+from edu_lib.techniques.quantization.static import calibrate, input_qparams, is_treated
 
 METHODS = ("lsq", "ste")
 
 
-class TrainableGrid(nn.Module):
-    """The grid of an activation while training; the step is learned if `learns`."""
+class TrainableFakeQuantize(OnGrid):
+    """FakeQuantize while training; the step is learned if `learns`."""
 
-    def __init__(self, grid: Grid, learns: bool):
+    def __init__(self, qparams: QParams, learns: bool):
         super().__init__()
-        self.qmax, self.learns = grid.qmax, learns
-        self.step = nn.Parameter(grid.scale.clone(), requires_grad=learns)
-        self.register_buffer("zero_point", grid.zero_point)
+        self.qmax, self.learns = qparams.qmax, learns
+        self.step = nn.Parameter(qparams.scale.clone(), requires_grad=learns)
+        self.register_buffer("zero_point", qparams.zero_point)
 
     @property
-    def grid(self) -> Grid:
+    def qparams(self) -> QParams:
         """The grid as it now is."""
-        return Grid(positive(self.step.detach()), self.zero_point, 0, self.qmax)
+        return QParams(positive(self.step.detach()), self.zero_point, 0, self.qmax)
 
     def forward(self, X: Tensor) -> Tensor:
         # g = 1 / sqrt(N Q_P), with N the values of one input
@@ -45,7 +47,7 @@ class TrainableGrid(nn.Module):
         return fake_quantize_trainable(X, positive(step), self.zero_point, 0, self.qmax)
 
 
-class TrainableLayer(nn.Module):
+class TrainableLayer(FewBitLayer):
     """A Conv2d or Linear that computes with rounded weights and trains the float ones.
 
     method "ste": the grid spans the largest weight; "lsq": one step a channel (or one a layer) is
@@ -53,95 +55,162 @@ class TrainableLayer(nn.Module):
     """
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, bits: int, per_channel: bool, method: str):
-        super().__init__()
+        super().__init__(layer)
         self.bits, self.per_channel = bits, per_channel
-        self.convolution = geometry(layer)
         self.weight = nn.Parameter(layer.weight.detach().clone())
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone())
         self.step = None
         if method == "lsq":
-            grid = weight_grid(self.weight, bits, per_channel)
+            qparams = weight_qparams(self.weight, bits, per_channel)
             mean = self.weight.detach().abs().flatten(1).mean(dim=1)
             mean = mean if per_channel else mean.mean()
             # s = 2 <|w|> / sqrt(Q_P)
-            start = (2 * mean / math.sqrt(grid.qmax)).clamp(min=SMALLEST_SCALE)
+            start = (2 * mean / math.sqrt(qparams.qmax)).clamp(min=SMALLEST_SCALE)
             # with many bits that is wider than the weights are
-            self.step = nn.Parameter(torch.minimum(start, grid.scale))
+            self.step = nn.Parameter(torch.minimum(start, qparams.scale))
 
     @property
-    def grid(self) -> Grid:
+    def qparams(self) -> QParams:
         """The grid of the weights as they now are."""
-        grid = weight_grid(self.weight, self.bits, self.per_channel)
+        now = weight_qparams(self.weight, self.bits, self.per_channel)
         if self.step is None:
-            return grid
-        return Grid(positive(self.step.detach()), grid.zero_point, grid.qmin, grid.qmax, grid.axis)
+            return now
+        return QParams(positive(self.step.detach()), now.zero_point, now.qmin, now.qmax, now.axis)
 
-    def forward(self, X: Tensor) -> Tensor:
-        grid = self.grid
-        step = grid.scale
+    def used(self) -> tuple[Tensor, Tensor | None]:
+        qparams = self.qparams
+        step = qparams.scale
         if self.step is not None:
             weights_a_step = self.weight.numel() / self.step.numel()
-            step = scale_gradient(self.step, 1 / math.sqrt(weights_a_step * grid.qmax))
+            step = scale_gradient(self.step, 1 / math.sqrt(weights_a_step * qparams.qmax))
         step = positive(step).view(-1, *[1] * (self.weight.dim() - 1))
-        weight = fake_quantize_trainable(
-            self.weight, step, torch.zeros((), dtype=torch.int32), grid.qmin, grid.qmax
-        )
-        return apply_layer(X, weight, self.bias, self.convolution)
+        zero_point = torch.zeros((), dtype=torch.int32)
+        weight = fake_quantize_trainable(self.weight, step, zero_point, qparams.qmin, qparams.qmax)
+        return weight, self.bias
+
+    def forward(self, X: Tensor) -> Tensor:
+        return self.compute(X, *self.used())
 
 
-def prepare_training(
+def prepare_qat(
     model: nn.Module,
-    calibration: Tensor,
+    calibration: Inputs,
     *,
     method: str = "lsq",
     weight_bits: int = 8,
     activation_bits: int = 8,
     per_channel: bool = True,
     observer: str = "minmax",
+    skip: Collection[str] = (),
 ) -> fx.GraphModule:
     """`model` ready to be trained on with rounding in every forward pass; argument not touched.
 
     method: "lsq" learns the steps of all grids, "ste" keeps those of activations and lets those of
     weights follow the largest weight. The rest as in `quantize_static`. Batch norm is folded and
     dropout gone. Train it like any model, a few epochs with a small learning rate, then give it to
-    `finish_training`. Raises ValueError as `quantize_static` does.
+    `convert`. Raises ValueError as `quantize_static` does.
     Source: Jacob et al. 2018, section 3; Esser et al. 2020. Taught in chapter 09.
     """
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
-    check_calibration(calibration)
-    graph_module = with_grids(
-        fold_batch_norm(model, calibration), calibration, observer, activation_bits
-    )
+    graph_module = calibrate(model, calibration, observer, activation_bits, skip)
+    for node in list(graph_module.graph.nodes):
+        if is_treated(graph_module, node, skip):
+            input_qparams(graph_module, node)
+            layer = layer_of(graph_module, node)
+            layer = TrainableLayer(layer, weight_bits, per_channel, method)
+            graph_module.set_submodule(node.target, layer)
     for name, module in list(graph_module.named_modules()):
-        if isinstance(module, ActivationGrid):
-            graph_module.set_submodule(name, TrainableGrid(module.grid, learns=method == "lsq"))
-        elif isinstance(module, nn.Conv2d | nn.Linear):
-            layer = TrainableLayer(module, weight_bits, per_channel, method)
-            graph_module.set_submodule(name, layer)
+        if isinstance(module, FakeQuantize):
+            trainable = TrainableFakeQuantize(module.qparams, learns=method == "lsq")
+            graph_module.set_submodule(name, trainable)
     return tidy(graph_module)
 
 
-def finish_training(model: fx.GraphModule) -> fx.GraphModule:
+def convert(model: fx.GraphModule) -> fx.GraphModule:
     """The trained network with integers, as `quantize_static` would make it; argument not touched.
 
-    Raises ValueError if `model` does not come from `prepare_training`.
+    Raises ValueError if `model` does not come from `prepare_qat`.
     """
     graph_module = copy.deepcopy(model)
     layers = dict(graph_module.named_modules())
     if not any(isinstance(layer, TrainableLayer) for layer in layers.values()):
-        raise ValueError(f"{type(model).__name__} does not come from prepare_training")
+        raise ValueError(f"{type(model).__name__} does not come from prepare_qat")
     for node in graph_module.graph.nodes:
         layer = layer_of(graph_module, node)
         if isinstance(layer, TrainableLayer):
-            s_in = layer_of(graph_module, node.args[0]).grid.scale
-            graph_module.set_submodule(node.target, QuantizedLayer(layer, s_in, layer.grid))
-    for name, grid in layers.items():
-        if isinstance(grid, TrainableGrid):
-            graph_module.set_submodule(name, ActivationGrid(grid.grid))
+            s_in = layer_of(graph_module, node.args[0]).qparams.scale
+            graph_module.set_submodule(node.target, QuantizedLayer(layer, s_in, layer.qparams))
+    for name, layer in layers.items():
+        if isinstance(layer, TrainableFakeQuantize):
+            graph_module.set_submodule(name, FakeQuantize(layer.qparams))
     return tidy(graph_module)
 
 
 def positive(step: Tensor) -> Tensor:
-    """A step that training has made negative or 0 counts as tiny."""
-    return step.clamp(min=SMALLEST_SCALE)
+    """|step|, never 0: one that training drives below 0 comes out above it and goes on learning."""
+    return torch.where(step < 0, -step, step) + SMALLEST_SCALE
+
+
+# Gradients through rounding
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Hands `value` on; the gradient goes to `like` as it is."""
+
+    @staticmethod
+    def forward(ctx: object, value: Tensor, like: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, gradient
+
+
+def straight_through(value: Tensor, like: Tensor) -> Tensor:
+    """`value`, exactly, with the gradient of `like`; both of one shape."""
+    return _StraightThrough.apply(value.detach(), like)
+
+
+def clamp_inclusive(X: Tensor, low: float, high: float) -> Tensor:
+    """clamp(X), with gradient 1 at the ends too, where torch.clamp gives 0.
+
+    The ends are points of the grid like the others: values that round to them must go on learning.
+    """
+    X = torch.where(low > X, low, X)
+    return torch.where(high < X, high, X)
+
+
+def round_straight_through(X: Tensor) -> Tensor:
+    """round(X), whose gradient is taken to be 1."""
+    return straight_through(X.round(), X)
+
+
+def sign_straight_through(X: Tensor) -> Tensor:
+    """+1 where X >= 0 and -1 elsewhere; its gradient is taken to be 1 where |X| <= 1, else 0.
+
+    Source: Hubara et al. 2016, "Binarized Neural Networks", section 2.3, equation 4.
+    """
+    return straight_through(torch.where(X >= 0, 1.0, -1.0), clamp_inclusive(X, -1, 1))
+
+
+def fake_quantize_trainable(
+    X: Tensor, step: Tensor, zero_point: Tensor, qmin: int, qmax: int
+) -> Tensor:
+    """X on the grid of width `step`, with gradients for X and for the step.
+
+    step and zero_point broadcast over X. The gradient of X is 1 inside the grid and 0 outside; that
+    of the step is round(x / s) - x / s inside, and qmin - z or qmax - z outside.
+    Source: Esser et al. 2020, equations 1 to 5.
+    """
+    # v = clamp(round(x / s) + z, qmin, qmax),  v_hat = (v - z) s
+    q = clamp_inclusive(round_straight_through(X / step) + zero_point, qmin, qmax)
+    return (q - zero_point) * step
+
+
+def scale_gradient(parameter: Tensor, factor: float) -> Tensor:
+    """The parameter itself, whose gradient is multiplied by `factor`.
+
+    Source: Esser et al. 2020, appendix A.
+    """
+    return (parameter - parameter * factor).detach() + parameter * factor

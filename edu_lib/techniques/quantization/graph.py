@@ -1,141 +1,168 @@
-"""A network written out as the list of operations it does, which techniques can read and rewrite.
+"""A network written out as the operations it does, for techniques that read and rewrite it.
 
-Taught in chapter 09.
+Convolutions and linear layers stand in the graph as layers, everything else as the ATen function
+that PyTorch calls, each in one spelling. Taught in chapter 09.
 """
-
-import copy
-import warnings
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
 
-CONV, LINEAR = "conv", "linear"
+from edu_lib.graph import (
+    Inputs,
+    as_inputs,
+    attribute,
+    compute_constants,
+    export_program,
+    layer_of,
+    make_functional,
+    name_of,
+    outputs_of,
+    place_of,
+    pooling_of,
+    tidy,
+    value_of,
+)
+from edu_lib.layers import copied
+from edu_lib.techniques.quantization.modules import refuse_quantized
+
 aten = torch.ops.aten
+DROPOUT = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding)
-UNTREATED = ("conv1d", "conv3d", "conv_transpose", "embedding", "lstm", "gru", "rnn", "matmul")
-IN_PLACE = {aten.relu_.default: aten.relu.default, aten.hardtanh_.default: aten.hardtanh.default}
 
 
-def trace(model: nn.Module, example: Tensor) -> fx.GraphModule:
+def trace(model: nn.Module, example_input: Inputs) -> fx.GraphModule:
     """`model` in evaluation mode as a graph of operations; it computes the same.
 
-    example: one batch or image of the shape the network is for, [N, C, H, W]; another N works too.
-    Convolutions and linear layers stand in the graph as nn.Conv2d and nn.Linear under their old
-    names, everything else as the ATen function that PyTorch calls; dropout is gone, and what does
-    not depend on the input is computed once. The argument is not touched.
-    Raises ValueError if PyTorch cannot follow the model, or naming a layer whose weights it cannot
-    treat (transposed, 1-D, 3-D convolutions, recurrent layers).
+    example_input: one batch of the shape the network is for, [N, C, H, W], or a tuple of inputs;
+    another N works too. Conv2d and linear layers stand in the graph under their old names, other
+    layers with weights as functions; dropout is gone, and what does not depend on the input is
+    computed once. The argument is not touched.
+    Raises ValueError if PyTorch cannot follow the model.
     """
-    model = copy.deepcopy(model).cpu().eval()
-    X = example.detach().cpu()[:1].repeat(2, *[1] * (example.dim() - 1))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            batch = torch.export.Dim.DYNAMIC
-            program = torch.export.export(model, (X,), dynamic_shapes=({0: batch},))
-    except Exception as error:  # the exporter raises whatever its parts raise
-        raise ValueError(f"{type(model).__name__} cannot be traced: {error}") from error
-    graph_module = program.module(check_guards=False)
-    _compute_constants(graph_module)
+    graph_module = export_program(model, example_input, any_batch=True).module(check_guards=False)
+    compute_constants(graph_module)
+    make_functional(graph_module)
     for node in list(graph_module.graph.nodes):
-        if node.target in IN_PLACE:
-            node.target = IN_PLACE[node.target]
-        if node.target == aten.adaptive_avg_pool2d.default:
-            _make_plain_pooling(node)
+        if node.op == "call_function":
+            _respell(graph_module, node)
+    for node in list(graph_module.graph.nodes):
         if _does_nothing(node):
             node.replace_all_uses_with(node.args[0])
             graph_module.graph.erase_node(node)
-        elif node.op == "call_function" and _name_of(node.target).startswith(UNTREATED):
-            _refuse_if_it_has_weights(graph_module, node)
         elif node.target in (*CONVOLUTIONS, aten.linear.default):
             _make_layer(graph_module, node)
-    return tidy(graph_module).requires_grad_(False)
+    traced = tidy(graph_module).requires_grad_(False)
+    _compare(traced, model, example_input)
+    return traced
 
 
-def tidy(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """The same graph without the nodes, parameters and layers that nothing uses."""
-    graph_module.graph.eliminate_dead_code()
-    graph_module.graph.lint()
-    graph_module.delete_all_unused_submodules()
-    clean = fx.GraphModule(graph_module, graph_module.graph)  # copies what the graph names, alone
-    return clean.eval()
+def fold_batch_norm(model: nn.Module, example_input: Inputs) -> fx.GraphModule:
+    """`model` as a graph in which each batch norm is part of the convolution or linear layer.
 
-
-def layer_of(graph_module: fx.GraphModule, node: object) -> nn.Module | None:
-    """The layer that a node calls, or None if it calls a function."""
-    is_layer = isinstance(node, fx.Node) and node.op == "call_module"
-    return graph_module.get_submodule(node.target) if is_layer else None
-
-
-def place_of(node: fx.Node) -> str:
-    """The name, in the model as it was, of the layer an operation belongs to."""
-    stack = list(node.meta.get("nn_module_stack", {}).values())
-    return stack[-1][0] if stack and stack[-1][0] else node.name
-
-
-def size_of(node: fx.Node) -> torch.Size:
-    """The shape of a node's result in the traced example, without the batch."""
-    return node.meta["val"].shape[1:]
-
-
-def _name_of(target: Callable) -> str:
-    return str(target).removeprefix("aten.")
-
-
-def _compute_constants(graph_module: fx.GraphModule) -> None:
-    """Replaces what does not depend on the input by its value, a buffer."""
-    values: dict[fx.Node, object] = {}
-    for node in graph_module.graph.nodes:
-        if node.op == "get_attr":
-            values[node] = attribute(graph_module, node.target)
-        elif node.op == "call_function" and all(arg in values for arg in node.all_input_nodes):
-            args, kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
-            with torch.no_grad():
-                values[node] = node.target(*args, **kwargs)
-    for node, value in values.items():
-        if node.op == "get_attr" or all(user in values for user in node.users):
+    In evaluation batch norm multiplies each channel by a number and adds another, which the weights
+    can do as well. One that follows no such layer stays, as does one without running statistics.
+    What could be trained still can. The argument is not touched. Raises what `trace` raises, and
+    ValueError for a network whose activations are integers already.
+    Source: Jacob et al. 2018, section 3.2 and equation 14. Taught in chapter 09.
+    """
+    refuse_quantized(model)
+    graph_module = trace(model, example_input)
+    for node in list(graph_module.graph.nodes):
+        if node.target != aten.batch_norm.default or node.args[3] is None:
             continue
-        name = f"constant_{node.name}"
-        graph_module.register_buffer(name, value)
-        with graph_module.graph.inserting_before(node):
-            constant = graph_module.graph.get_attr(name)
-        constant.meta = dict(node.meta)
-        node.replace_all_uses_with(constant, delete_user_cb=lambda user: user not in values)
-    for node in reversed(values):
-        if not node.users:
+        layer = layer_of(graph_module, node.args[0])
+        if isinstance(layer, nn.Conv2d | nn.Linear) and len(node.args[0].users) == 1:
+            _fold(graph_module, layer, node)
+            node.replace_all_uses_with(node.args[0])
             graph_module.graph.erase_node(node)
+    trained = {name.rpartition(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in graph_module.named_parameters():
+        parameter.requires_grad_(name.rpartition(".")[0] in trained)
+    return tidy(graph_module)
 
 
-def attribute(graph_module: fx.GraphModule, path: str) -> Tensor:
-    """The parameter or buffer of that name."""
-    owner, _, name = path.rpartition(".")
-    return getattr(graph_module.get_submodule(owner), name)
+@torch.no_grad()
+def _fold(graph_module: fx.GraphModule, layer: nn.Conv2d | nn.Linear, node: fx.Node) -> None:
+    _, *names, _, _, eps, _ = node.args
+    values = [None if name is None else attribute(graph_module, name.target) for name in names]
+    gamma, beta, mean, variance = values
+    # gain = gamma / sqrt(variance + eps)
+    gain = (variance + eps).rsqrt() * (1 if gamma is None else gamma)
+    bias = torch.zeros_like(mean) if layer.bias is None else layer.bias
+    # W' = gain * W,  b' = gain * (b - mean) + beta
+    weight = layer.weight * gain.view(-1, *[1] * (layer.weight.dim() - 1))
+    bias = gain * (bias - mean) + (0 if beta is None else beta)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    layer.bias = nn.Parameter(bias, requires_grad=False)
 
 
-def _does_nothing(node: fx.Node) -> bool:
-    """Dropout in evaluation, and pooling of single pixels."""
-    if node.op != "call_function":
-        return False
-    if node.target == aten.avg_pool2d.default:
-        return set(node.args[1]) == {1}
-    return _name_of(node.target).startswith(("dropout", "feature_dropout", "alpha_dropout"))
+def _respell(graph_module: fx.GraphModule, node: fx.Node) -> None:
+    """One spelling for what has several: ReLU and ReLU6, means over the map, average pooling."""
+    X, *rest = node.args or (None,)
+    if node.target == aten.relu6.default:
+        node.target, node.args = aten.hardtanh.default, (X, 0.0, 6.0)
+    elif node.target in (aten.clamp.default, aten.clamp_min.default):
+        low = rest[0] if rest else node.kwargs.get("min")
+        high = rest[1] if len(rest) > 1 else node.kwargs.get("max")
+        if low == 0 and high is None:
+            node.target, node.args, node.kwargs = aten.relu.default, (X,), {}
+        elif low is not None and high is not None:
+            node.target, node.args, node.kwargs = aten.hardtanh.default, (X, low, high), {}
+    elif node.target == aten.pad.default and rest[1:] in ([], ["constant"], ["constant", 0.0]):
+        if not node.kwargs.get("value"):
+            node.target, node.args, node.kwargs = aten.constant_pad_nd.default, (X, rest[0]), {}
+    elif node.target == aten.mean.dim and _is_over_the_map(node):
+        keepdim = len(rest) > 1 and rest[1]
+        node.target, node.args, node.kwargs = aten.adaptive_avg_pool2d.default, (X, [1, 1]), {}
+        if not keepdim:
+            with graph_module.graph.inserting_after(node):
+                flat = graph_module.graph.call_function(aten.flatten.using_ints, (node, 1))
+            flat.meta = dict(node.meta)
+            node.meta = node.meta | {"val": value_of(node)[..., None, None]}
+            node.replace_all_uses_with(flat, delete_user_cb=lambda user: user is not flat)
+    if node.target == aten.adaptive_avg_pool2d.default:
+        _make_plain_pooling(node)
+    elif node.target == aten.avg_pool2d.default:
+        _make_whole_windows(graph_module, node)
+
+
+def _is_over_the_map(node: fx.Node) -> bool:
+    X, dims = node.args[:2]
+    return value_of(X).dim() == 4 and sorted(dim % 4 for dim in dims or ()) == [2, 3]
 
 
 def _make_plain_pooling(node: fx.Node) -> None:
     """Adaptive pooling to a size that divides the map is pooling of equal windows."""
-    (height, width), (rows, columns) = size_of(node.args[0])[-2:], size_of(node)[-2:]
+    height, width = value_of(node.args[0]).shape[-2:]
+    rows, columns = value_of(node).shape[-2:]
     if height % rows == 0 and width % columns == 0:
         window = [height // rows, width // columns]
         node.target, node.args = aten.avg_pool2d.default, (node.args[0], window, window)
 
 
-def _refuse_if_it_has_weights(graph_module: fx.GraphModule, node: fx.Node) -> None:
-    if any(argument.op == "get_attr" for argument in node.all_input_nodes):
-        raise ValueError(
-            f"layer {place_of(node)!r} does {_name_of(node.target).split('.')[0]}: "
-            "only Conv2d and Linear weights can be treated"
-        )
+def _make_whole_windows(graph_module: fx.GraphModule, node: fx.Node) -> None:
+    """ceil_mode goes where it adds no window; another divisor becomes a multiplication."""
+    window, step, padding, ceil_mode, include, divisor = pooling_of(node)
+    sizes = value_of(node.args[0]).shape[-2:]
+    if any((sizes[i] + 2 * padding[i] - window[i]) % step[i] for i in (0, 1)) and ceil_mode:
+        return
+    if divisor is not None:
+        with graph_module.graph.inserting_after(node):
+            factor = window[0] * window[1] / divisor
+            scaled = graph_module.graph.call_function(aten.mul.Tensor, (node, factor))
+        scaled.meta, include = dict(node.meta), True
+        node.replace_all_uses_with(scaled, delete_user_cb=lambda user: user is not scaled)
+    node.args = (node.args[0], window, step, padding, False, include)
+
+
+def _does_nothing(node: fx.Node) -> bool:
+    """Dropout in evaluation, pooling of single pixels with step 1."""
+    if node.op != "call_function":
+        return False
+    if node.target == aten.avg_pool2d.default:
+        window, step, padding, *_ = pooling_of(node)
+        return {*window, *step} == {1} and set(padding) == {0}
+    return name_of(node) in DROPOUT
 
 
 def _make_layer(graph_module: fx.GraphModule, node: fx.Node) -> None:
@@ -151,7 +178,7 @@ def _make_layer(graph_module: fx.GraphModule, node: fx.Node) -> None:
     layer = _linear(weight) if node.target == aten.linear.default else _conv(weight, *rest)
     layer.weight = nn.Parameter(weight)
     layer.bias = None if bias is None else nn.Parameter(bias)
-    name = _free_name(graph_module, place_of(node))
+    name = _free_name(graph_module, _owner(weight_node) or place_of(node))
     graph_module.add_submodule(name, layer)
     with graph_module.graph.inserting_before(node):
         call = graph_module.graph.call_module(name, (X,))
@@ -186,11 +213,44 @@ def _conv(
     )
 
 
+def _owner(weight_node: fx.Node) -> str:
+    """The layer that holds a parameter of the model, or nothing for a computed weight."""
+    owner, _, name = weight_node.target.rpartition(".")
+    return owner if name == "weight" else ""
+
+
 def _free_name(graph_module: fx.GraphModule, name: str) -> str:
-    """`name`, or name_2, name_3, ... where a layer that is called twice has taken it."""
-    taken = {node.target for node in graph_module.graph.nodes if node.op == "call_module"}
+    """`name`, or name_2, name_3, ... where something else has taken it.
+
+    That is a layer that is called twice, or a part that holds more than one weight and one bias.
+    """
     number, free = 1, name
-    while free in taken:
+    while not _is_free(graph_module, free):
         number += 1
         free = f"{name}_{number}"
     return free
+
+
+def _is_free(graph_module: fx.GraphModule, name: str) -> bool:
+    if any(node.op == "call_module" and node.target == name for node in graph_module.graph.nodes):
+        return False
+    try:
+        part = graph_module.get_submodule(name)
+    except AttributeError:
+        return True
+    names = {*part._parameters, *part._buffers}
+    return not part._modules and names <= {"weight", "bias"}
+
+
+@torch.no_grad()
+def _compare(traced: fx.GraphModule, model: nn.Module, example_input: Inputs) -> None:
+    """Raises ValueError if the graph does not compute what the model computes."""
+    inputs = tuple(each.detach().cpu()[:2] for each in as_inputs(example_input))
+    wanted = outputs_of(copied(model).cpu().eval(), inputs)
+    for ours, theirs in zip(outputs_of(traced, inputs), wanted, strict=True):
+        ours, theirs = ours.float().nan_to_num(), theirs.float().nan_to_num()
+        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max())):
+            raise ValueError(
+                f"{type(model).__name__} computes something else than its graph: look for parts "
+                "that change a tensor in place, or that draw random numbers"
+            )

@@ -6,13 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edu_lib.techniques.quantization.affine import Grid, dequantize, quantize, symmetric_grid
-from edu_lib.techniques.quantization.layers import apply_layer, geometry
-from edu_lib.techniques.quantization.replacing import Layer, replace_layers
+from edu_lib.layers import replace_layers
+from edu_lib.techniques.quantization.modules import TREATED, FewBitLayer, Layer, check_layers
+from edu_lib.techniques.quantization.qparams import (
+    QParams,
+    dequantize,
+    quantize,
+    symmetric_qparams,
+)
 
 
-class WeightOnlyLayer(nn.Module):
-    """A Conv2d or Linear that keeps its weights as integers and multiplies in float32.
+class WeightOnlyLayer(FewBitLayer):
+    """A convolution or linear layer that keeps its weights as integers and multiplies in float32.
 
     Input and output as the layer it stands for. Weights are symmetric; each block of `block_size`
     inputs of an output channel has a scale of its own, or, where that is None, each channel.
@@ -21,16 +26,15 @@ class WeightOnlyLayer(nn.Module):
     """
 
     def __init__(self, layer: Layer, bits: int = 8, block_size: int | None = None):
-        super().__init__()
+        super().__init__(layer)
         weight = layer.weight.detach().flatten(1)
         self.shape, self.bits = layer.weight.shape, bits
         self.inputs, self.block_size = weight.shape[1], block_size or weight.shape[1]
-        self.convolution = geometry(layer)
         self.bias = layer.bias
         blocks = _in_blocks(weight, self.block_size)
-        grid = symmetric_grid(blocks.abs().amax(dim=1), bits, axis=0)
-        q = quantize(blocks, grid).to(torch.int8)
-        self.register_buffer("scale", grid.scale)
+        qparams = symmetric_qparams(blocks.abs().amax(dim=1), bits, axis=0)
+        q = quantize(blocks, qparams).to(torch.int8)
+        self.register_buffer("scale", qparams.scale)
         self.register_buffer("packed", pack_nibbles(q.flatten()) if bits <= 4 else q.flatten())
 
     @property
@@ -40,8 +44,8 @@ class WeightOnlyLayer(nn.Module):
         count = len(self.scale) * self.block_size
         qmax = 2 ** (self.bits - 1) - 1
         zero_point = torch.zeros_like(self.scale, dtype=torch.int32)
-        grid = Grid(self.scale, zero_point, -qmax, qmax, axis=0)
-        blocks = dequantize(q[:count].view(-1, self.block_size), grid)
+        qparams = QParams(self.scale, zero_point, -qmax, qmax, axis=0)
+        blocks = dequantize(q[:count].view(-1, self.block_size), qparams)
         return blocks.view(self.shape[0], -1)[:, : self.inputs].reshape(self.shape)
 
     @property
@@ -50,7 +54,7 @@ class WeightOnlyLayer(nn.Module):
         return self.packed.nbytes + self.scale.nbytes
 
     def forward(self, X: Tensor) -> Tensor:
-        return apply_layer(X, self.weight, self.bias, self.convolution)
+        return self.compute(X, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"weight {list(self.shape)} of {self.bits} bits, blocks of {self.block_size}"
@@ -63,17 +67,21 @@ def quantize_weights(
     block_size: int | None = None,
     skip: Collection[str] = (),
 ) -> nn.Module:
-    """A copy of `model` whose Conv2d and Linear weights are integers of 2 to 8 bits.
+    """A copy of `model` whose convolution and linear weights are integers of 2 to 8 bits.
 
     Needs no data. block_size: how many inputs share a scale, 32 is usual at 4 bits; None for one
-    scale an output channel. skip: names of layers that stay. It saves bytes, and time where loading
-    weights is what takes it, as in AlexNet's linear layers; not where arithmetic does.
+    scale an output channel. skip: layers or parts that stay. It saves bytes, and time where
+    loading weights is what takes it, as in AlexNet's linear layers; not where arithmetic does.
+    Layers with weights of other kinds stay float, with a warning that names them.
     Raises ValueError for bits or a block size it cannot have, and naming a layer it cannot treat.
     Source: Krishnamoorthi 2018, section 3.1.1. Taught in chapter 09.
     """
     if block_size is not None and block_size < 2:
         raise ValueError(f"block_size must be 2 or more, got {block_size}")
-    return replace_layers(model, lambda layer: WeightOnlyLayer(layer, bits, block_size), skip)
+    check_layers(model, skip)
+    return replace_layers(
+        model, lambda layer: WeightOnlyLayer(layer, bits, block_size), TREATED, skip
+    )
 
 
 def _in_blocks(weight: Tensor, block_size: int) -> Tensor:

@@ -1,0 +1,1 @@
+"""A course with nbgrader: release assignments, grade what is handed in, write feedback."""

@@ -1,0 +1,239 @@
+// One page that runs one network: images in, answers and milliseconds out. Chapter 13.
+const began = performance.now();
+const about = JSON.parse(document.getElementById("about").textContent);
+const [, channels, height, width] = [1, ...about.input];
+const element = (id) => document.getElementById(id);
+const view = element("view");
+const pen = view.getContext("2d", { willReadFrequently: true });
+const MEASURE_MS = 3000, BLOCK_MS = 50;
+
+async function unpack(id) {
+  const packed = Uint8Array.from(atob(element(id).textContent.trim()), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function boot() {
+  const source = new Blob([await unpack("packed-ort")], { type: "text/javascript" });
+  const ort = await import(URL.createObjectURL(source));
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmBinary = (await unpack("packed-wasm")).buffer;
+  const options = { executionProviders: ["wasm"] };
+  const session = await ort.InferenceSession.create(await unpack("packed-model"), options);
+  return async (pixels) => {
+    const X = new ort.Tensor("float32", pixels, [1, channels, height, width]);
+    return session.run({ [session.inputNames[0]]: X });
+  };
+}
+
+// What the canvas shows, as the network wants it: [channels, height, width], 0 to 1.
+function pixelsOfView() {
+  const { data } = pen.getImageData(0, 0, width, height);
+  const pixels = new Float32Array(channels * height * width), area = height * width;
+  for (let n = 0; n < area; n++) {
+    const [r, g, b] = [data[4 * n], data[4 * n + 1], data[4 * n + 2]];
+    if (channels === 1) pixels[n] = Math.round(0.299 * r + 0.587 * g + 0.114 * b) / 255;
+    else [r, g, b].forEach((value, c) => (pixels[c * area + n] = value / 255));
+  }
+  return pixels;
+}
+
+function largest(values, begin = 0, step = 1, count = values.length) {
+  let best = 0;
+  for (let c = 1; c < count; c++)
+    if (values[begin + c * step] > values[begin + best * step]) best = c;
+  return best;
+}
+
+function show(answers) {
+  if (answers.segmentation) return showRoad(answers);
+  const [logits] = Object.values(answers).map((y) => y.data), best = largest(logits);
+  element("answer").textContent = logits.length > 1 ? `It is ${about.classes[best] ?? best}.` : `${logits[0]}`;
+}
+
+// Classes in colour over the road; a network may answer for every second pixel alone.
+function showRoad({ segmentation, depth, ego }) {
+  const [, count, rows, columns] = segmentation.dims;
+  const classes = Uint8Array.from({ length: rows * columns }, (_, n) => largest(segmentation.data, n, rows * columns, count));
+  const picture = pen.getImageData(0, 0, width, height);
+  for (let n = 0; n < height * width; n++) {
+    const [row, column] = [Math.floor(n / width), n % width];
+    const at = Math.floor((row * rows) / height) * columns + Math.floor((column * columns) / width);
+    const colour = about.palette[classes[at]];
+    for (let i = 0; i < 3; i++) picture.data[4 * n + i] = (picture.data[4 * n + i] + colour[i]) / 2;
+  }
+  pen.putImageData(picture, 0, 0);
+  element("answer").textContent = [ego && steering(ego.data[0]), depth && nearest(depth.data, classes)].filter(Boolean).join("; ");
+}
+
+function steering(ego) {
+  const degrees = ego * about.steering_std;
+  return `steer ${Math.abs(degrees).toFixed(1)} degrees to the ${degrees < 0 ? "left" : "right"}`;
+}
+
+// The near end of vehicles and people, but for a tenth of the pixels that may be wrong.
+function nearest(depth, classes) {
+  const things = about.things.map((name) => about.classes.indexOf(name));
+  const found = depth.filter((_, n) => things.includes(classes[n])).sort();
+  if (!found.length) return "nobody ahead";
+  const metres = Math.exp(found[Math.floor(found.length / 10)] * about.log_depth_std + about.log_depth_mean);
+  return `nearest vehicle or person: ${metres.toFixed(0)} m`;
+}
+
+let source = null, run = null, video = null, frames = [], busy = false, shown = [];
+
+async function answer() {
+  if (busy || !run) return;
+  busy = true;
+  try {
+    show(await run(pixelsOfView()));
+    const now = performance.now();
+    shown = [...shown.filter((moment) => now - moment < 1000), now];
+    element("shown").textContent = `${shown.length}`;
+  } finally {
+    busy = false;
+  }
+}
+
+function fill(image, imageWidth, imageHeight) {
+  const scale = Math.max(width / imageWidth, height / imageHeight);
+  const [w, h] = [imageWidth * scale, imageHeight * scale];
+  pen.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+}
+
+async function choose(name) {
+  source = name;
+  for (const button of document.querySelectorAll("nav button"))
+    button.setAttribute("aria-pressed", button.dataset.source === name);
+  element("clear").hidden = name !== "draw";
+  if (video && name !== "camera") {
+    video.srcObject.getTracks().forEach((track) => track.stop());
+    video = null;
+  }
+  if (name === "draw") clear();
+  if (name === "photo") element("file").click();
+  if (name === "camera") await openCamera();
+  if (name === "camera" || name === "drive") requestAnimationFrame(step);
+}
+
+async function openCamera() {
+  try {
+    const facing = { video: { facingMode: "environment" } };
+    video = document.createElement("video");
+    video.srcObject = await navigator.mediaDevices.getUserMedia(facing);
+    video.playsInline = true;
+    await video.play();
+  } catch (error) {
+    video = null;
+    element("answer").textContent = "This browser gives a page from a file no camera: take a photo instead.";
+  }
+}
+
+let frame = 0;
+async function step() {
+  if (source === "drive") fill(frames[frame++ % frames.length], width, height);
+  else if (source === "camera" && video) fill(video, video.videoWidth, video.videoHeight);
+  else return;
+  await answer();
+  requestAnimationFrame(step);
+}
+
+function clear() {
+  pen.fillStyle = "#000";
+  pen.fillRect(0, 0, width, height);
+  element("answer").textContent = "Draw a digit with a finger or the mouse.";
+}
+
+function draw(event) {
+  if (source !== "draw" || !event.buttons) return;
+  const box = view.getBoundingClientRect();
+  const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  pen.strokeStyle = "#fff";
+  pen.lineWidth = width / 12;
+  pen.lineCap = "round";
+  pen.beginPath();
+  pen.moveTo(...(event.type === "pointerdown" || !draw.last ? [x * width, y * height] : draw.last));
+  pen.lineTo(x * width, y * height);
+  pen.stroke();
+  draw.last = [x * width, y * height];
+  answer();
+}
+
+// Blocks of runs, so that a clock of a tenth of a millisecond can time them.
+async function measure() {
+  element("measure").disabled = true;
+  source = null;
+  const pixels = pixelsOfView(), blocks = [], end = performance.now() + MEASURE_MS;
+  let count = 1;
+  while (performance.now() < end) {
+    const start = performance.now();
+    for (let i = 0; i < count; i++) await run(pixels);
+    const spent = performance.now() - start;
+    if (spent < BLOCK_MS && !blocks.length) count *= 2;
+    else blocks.push(spent / count);
+  }
+  blocks.sort((a, b) => a - b);
+  report(blocks[Math.floor(blocks.length / 2)], blocks[Math.floor(0.9 * blocks.length)], blocks.length * count);
+  element("measure").disabled = false;
+}
+
+function report(p50, p90, runs) {
+  element("ms").textContent = `${p50.toFixed(2)} ms (median; nine of ten blocks below ${p90.toFixed(2)} ms)`;
+  element("fps").textContent = (1000 / p50).toFixed(0);
+  const result = {
+    model: about.name, sha256: about.sha256.slice(0, 16), runtime: about.runtime, p50_ms: +p50.toFixed(3),
+    p90_ms: +p90.toFixed(3), runs, cores: navigator.hardwareConcurrency ?? null,
+    device: navigator.userAgent, date: new Date().toISOString().slice(0, 10),
+  };
+  const text = JSON.stringify(result);
+  const code = qrcode(0, "L");
+  code.addData(text);
+  code.make();
+  element("code").innerHTML = code.createSvgTag({ scalable: true });
+  element("json").value = text;
+  element("result").hidden = false;
+}
+
+function save() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([element("json").value], { type: "application/json" }));
+  link.download = `device-${about.name}-${Date.now()}.json`;
+  link.click();
+}
+
+async function start() {
+  [view.width, view.height] = [width, height];
+  if (width === height) view.className = "square";
+  element("device").textContent = `${navigator.hardwareConcurrency ?? "?"} cores, ${navigator.userAgent}`;
+  element("runtime").textContent = about.runtime;
+  for (const button of document.querySelectorAll("nav button")) button.onclick = () => choose(button.dataset.source);
+  element("measure").onclick = measure;
+  element("save").onclick = save;
+  element("clear").onclick = clear;
+  view.addEventListener("pointerdown", (event) => { draw.last = null; draw(event); });
+  view.addEventListener("pointermove", draw);
+  element("file").onchange = async (event) => {
+    const image = await createImageBitmap(event.target.files[0]);
+    fill(image, image.width, image.height);
+    await answer();
+  };
+  frames = await Promise.all(about.frames.map(async (url) => {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    return image;
+  }));
+  const draws = channels === 1;
+  document.querySelector("[data-source=draw]").hidden = !draws;
+  document.querySelector("[data-source=drive]").hidden = !frames.length;
+  clear();
+  run = await boot();
+  const ms = performance.now() - began;
+  element("state").textContent = `Ready after ${(ms / 1000).toFixed(1)} s, without a network.`;
+  element("measure").disabled = false;
+  const numbers = (answers) => Object.fromEntries(Object.entries(answers).map(([name, y]) => [name, y.data]));
+  window.phone = { run: async (pixels) => numbers(await run(pixels)), boot_ms: ms };
+  if (draws || frames.length) await choose(draws ? "draw" : "drive");
+}
+
+start().catch((error) => (element("state").textContent = `This browser cannot run the page: ${error.message}`));
