@@ -1,24 +1,29 @@
 """How the notebooks are proved: nbval runs them, and this adds what nbval lacks.
 
 A cell is run as Jupyter runs it, pictures are not compared, waits are long, a line says which
-chapter runs, and each chapter's memory is a test of its own.
+chapter runs, and each chapter's memory is a test of its own. Several processes share the tests, as
+many as cores and memory allow, and each must itself stay small.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 from queue import Empty
 
+import psutil
 import pytest
 from nbval import plugin
 from nbval.kernel import RunningKernel
 
 from tools.drift import NOT_COMPARED
-from tools.peak import PeakMemory
+from tools.peak import PeakMemory, own_peak_mb
 
 CHAPTER_MB = 1500  # what the kernel of a chapter may hold, its children included
 PATIENCE_SECONDS = 600  # nbval gives a kernel 10 s to say that it lives and 5 s for its outputs
 LOOK_SECONDS = 2
+RUNNER_MB = 2000  # what a process that runs tests may hold
+RUNNER_GB_IN_ALL, MOST_RUNNERS = 5, 4  # with a chapter's kernel or a browser beside it
 QUICK_CHAPTERS = ("00_start_here", "08_pruning")
 # modules that prove the launcher, the tools and the studies, not the library
 NOT_QUICK = (
@@ -70,10 +75,7 @@ class Chapter(plugin.IPyNbFile):
     memory = None
 
     def setup(self):
-        """Say which chapter runs, start its kernel and follow that kernel's memory."""
-        report = self.config.pluginmanager.get_plugin("terminalreporter")
-        if report is not None:
-            report.write_line(f"\n{self.path.stem}: {last_time(self.path.stem)}")
+        """Start the chapter's kernel and follow that kernel's memory."""
         super().setup()
         self.skip_compare = (*self.skip_compare, *NOT_COMPARED)
         self.memory = PeakMemory(self.kernel.km.provisioner.pid).start()
@@ -113,6 +115,44 @@ def last_time(chapter: str) -> str:
     return "never measured" if seconds is None else f"{seconds:.0f} CPU seconds when last measured"
 
 
+class Progress:
+    """Says which chapter runs, once each; the process that prints hears of it by this hook."""
+
+    def __init__(self, report):
+        self.report, self.told = report, set()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A line before the first cell of a chapter."""
+        chapter = Path(nodeid.split("::")[0])
+        if chapter.suffix == ".ipynb" and chapter not in self.told:
+            self.told.add(chapter)
+            self.report.write_line(f"\n{chapter.stem}: {last_time(chapter.stem)}")
+
+
+@pytest.hookimpl(trylast=True)  # after the plugin that makes the reporter
+def pytest_configure(config):
+    """Only the process with a terminal tells what runs."""
+    report = config.pluginmanager.get_plugin("terminalreporter")
+    if report is not None:
+        config.pluginmanager.register(Progress(report))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """How many processes `-n auto` starts."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    fit = int(psutil.virtual_memory().total / (RUNNER_GB_IN_ALL * 1e9))
+    return max(1, min(cores or 1, fit, MOST_RUNNERS))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def small_runner():
+    """Tests that load many networks must let them go: CI machines and laptops are small."""
+    yield
+    peak_mb = own_peak_mb(os.getpid())
+    assert peak_mb < RUNNER_MB, f"this process of the tests took {peak_mb:,.0f} MB"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path, parent):
     """Notebooks become chapters."""
@@ -133,12 +173,11 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Under --quick leave out what is slow; the memory of this process is looked at last."""
+    """Under --quick leave out what is slow."""
     if config.getoption("--quick"):
         kept = [item for item in items if is_quick(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
         items[:] = kept
-    items.sort(key=lambda item: "runs_last" in item.keywords)
 
 
 def is_quick(item: pytest.Item) -> bool:

@@ -118,7 +118,7 @@ def lay_out_chapters(root: Path, solutions: bool) -> str:
 
 
 def test(arguments: list[str]) -> int:
-    """Run every test, with connections to other machines refused."""
+    """Run every test in a few processes at once, with connections to other machines refused."""
     python = venv.environment(venv.LEARNER, venv.BUILDER, venv.TEACHER)
     browser = find_browser()
     if browser is None and os.environ.get("CI"):
@@ -126,8 +126,9 @@ def test(arguments: list[str]) -> int:
     left_out = [] if browser else ["-m", "not browser"]
     offline = os.pathsep.join([str(ROOT / "tools" / "offline"), os.environ.get("PYTHONPATH", "")])
     code = run(
-        python, "-m", "pytest", *left_out, *arguments,
+        python, "-m", "pytest", "-n", "auto", "--dist", "loadfile", *left_out, *arguments,
         PYTHONPATH=offline.rstrip(os.pathsep), KIT_BROWSER=browser or "",
+        OMP_WAIT_POLICY="PASSIVE",  # a thread that waits leaves the core to the other process
         **home(),
     )  # fmt: skip
     if browser is None:

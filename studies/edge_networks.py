@@ -2,6 +2,7 @@
 
     python3 -m studies.edge_networks --prepare [NETWORK ...]   files; half an hour, any machine
     python3 -m studies.edge_networks [NETWORK ...]             speed; 12 minutes, an idle machine
+    python3 -m studies.edge_networks --processor amx           speed alone, on another processor
 
 All families of torchvision and three networks of the kit, at 224x224, batch 1, one thread and all:
 PyTorch eager and channels_last, ONNX Runtime and OpenVINO, float32 and int8 (8-bit weights with
@@ -222,10 +223,11 @@ def main() -> None:
         "--count": {"action": "store_true", "help": "count alone, in seconds"},
         "--prepare": {"action": "store_true", "help": "write the files, on any machine"},
     }
-    chosen = frame.options(__doc__, more)
-    before = frame.stored_result(NAME)
+    chosen = frame.options(__doc__, more | frame.PROCESSOR)
+    result = frame.beside(NAME, chosen.processor)
+    before = frame.stored_result(result)
     figures = {key: value for key, value in before.items() if key in NETWORKS}
-    parts = {"counted": counted}
+    parts = {} if chosen.processor else {"counted": counted}
     if not chosen.count:
         parts["files"] = prepare
         if not chosen.prepare:
@@ -237,9 +239,11 @@ def main() -> None:
                 prepare(name)  # the cache was cleared
             run = {f"{name}_{part}": {"name": name}}
             timed = {"again": chosen.again, "timed": part == "speed"}
-            row |= frame.run_all(function, run, NAME, **timed)[f"{name}_{part}"]
+            study = result if part == "speed" else NAME
+            row |= frame.run_all(function, run, study, **timed)[f"{name}_{part}"]
         figures[name] = row
-        edu.save_result(NAME, figures | {"gains": gains(figures)}, frame.command(NAME))
+        again = frame.command_on(NAME, chosen.processor)
+        edu.save_result(result, figures | {"gains": gains(figures)}, again)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ and the code of the study; one of another recipe is not used, and runs again.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -26,12 +27,29 @@ from edu_lib.training import fingerprint
 RUNS_FOLDER = DATA_FOLDER / "runs"
 CACHE_FOLDER = DATA_FOLDER / "cache"
 ATTEMPTS = 5
+PROCESSOR = {
+    "--processor": {
+        "choices": ("", "amx"),
+        "default": "",
+        "help": "another processor than the first: its times stand beside, in NAME_amx.json",
+    }
+}
 Timing = TypeVar("Timing")
 
 
 def command(study: str) -> str:
     """The line that makes a result file again."""
     return f"python3 -m studies.{study}"
+
+
+def beside(study: str, processor: str) -> str:
+    """The name of a study's figures on another processor: `edge_networks_amx`."""
+    return f"{study}_{processor}" if processor else study
+
+
+def command_on(study: str, processor: str) -> str:
+    """`command`, with the option that names the processor."""
+    return f"{command(study)} --processor {processor}" if processor else command(study)
 
 
 def options(
@@ -169,23 +187,23 @@ def _on_workers(
     """(name, figures) of each run as it finishes."""
     from dask.distributed import Client, LocalCluster, as_completed
 
-    address = scheduler or LocalCluster(
-        n_workers=min(workers, len(runs)), threads_per_worker=1, dashboard_address=":0",
-        memory_limit=0,
-    )  # fmt: skip
-    with Client(address) as client:
-        try:
-            futures = {
-                client.submit(_on_one_thread, function, arguments, pure=False): name
-                for name, arguments in runs.items()
-            }
-            for future in as_completed(futures):
-                figures = future.result()
-                future.release()  # or a worker that starts late would run it once more
-                yield futures[future], figures
-        finally:
-            if scheduler is None:
-                address.close()
+    with contextlib.ExitStack() as held:
+        address = scheduler or held.enter_context(
+            LocalCluster(
+                n_workers=min(workers, len(runs)), threads_per_worker=1, dashboard_address=":0",
+                memory_limit=0,
+            )
+        )  # fmt: skip
+        # it closes first and lets go of its runs, or workers that end hand them to the others
+        client = held.enter_context(Client(address))
+        futures = {
+            client.submit(_on_one_thread, function, arguments, pure=False): name
+            for name, arguments in runs.items()
+        }
+        for future in as_completed(futures):
+            figures = future.result()
+            future.release()  # or a worker that starts late would run it once more
+            yield futures[future], figures
 
 
 def _on_one_thread(function: Callable[..., dict], arguments: dict) -> dict:

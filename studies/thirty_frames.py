@@ -1,7 +1,8 @@
 """Three heavy road networks become one light int8 network.
 
     python3 -m studies.thirty_frames [--seed N] [--chain DPQ] [--device cuda] [--minutes M]
-    python3 -m studies.thirty_frames --time          # on an idle machine
+    python3 -m studies.thirty_frames --time          # on an idle machine, with OpenVINO
+    python3 -m studies.thirty_frames --time --processor amx      # on another processor
     python3 -m studies.thirty_frames --summary, then --ship
 
 A small network with a shared encoder learns from the three heavy ones (D), loses channels and
@@ -201,6 +202,14 @@ def summarise() -> None:
     edu.save_result(NAME, figures, frame.command(NAME))
 
 
+def beside(processor: str) -> None:
+    """Writes the times of another processor, with the gains that they give there."""
+    study = frame.beside(NAME, processor)
+    times, rough = thirty_frames_timing.stored_times(study)
+    figures = thirty_frames_timing.gains(times) | {"times": times, "rough_times": rough}
+    edu.save_result(study, figures, f"{frame.command_on(NAME, processor)} --time")
+
+
 def ship() -> None:
     """The container of seed 0 to data/weights, and the network before pruning."""
     for chain, ending, target in (
@@ -229,13 +238,18 @@ def main() -> None:
             "--rough": {"action": "store_true", "help": "with --time, on a machine that is busy"},
             "--summary": {"action": "store_true", "help": "write the result file"},
             "--ship": {"action": "store_true", "help": "seed 0 to data/weights"},
-        },
+        }
+        | frame.PROCESSOR,
     )
     if chosen.minutes is not None:
         stop_after(chosen.minutes)
     if chosen.time:
-        thirty_frames_timing.time_all(chosen.seed, chosen.rough, chosen.again)
-        summarise()
+        study = frame.beside(NAME, chosen.processor)
+        thirty_frames_timing.time_all(chosen.seed, chosen.rough, chosen.again, study)
+        if chosen.processor:
+            beside(chosen.processor)
+        else:
+            summarise()
     elif chosen.summary:
         summarise()
     elif chosen.ship:

@@ -1,7 +1,7 @@
 """The finale's other recipe: a network that has learned already goes on, and quality comes first.
 
     python3 -m studies.thirty_frames_quality [--seed N] [--minutes M]
-    python3 -m studies.thirty_frames_quality --time      # on an idle machine
+    python3 -m studies.thirty_frames_quality --time [--processor amx]    # on an idle machine
     python3 -m studies.thirty_frames_quality --summary, then --ship
 
 The separable segmentation network of chapter 07 gets heads for depth and steering, loses channels
@@ -215,6 +215,14 @@ def summarise() -> None:
     edu.save_result(NAME, summary(rows, times), frame.command(NAME))
 
 
+def beside(processor: str) -> None:
+    """Writes the times of another processor, with the gains that they give there."""
+    study = frame.beside(NAME, processor)
+    times = frame.finished(time_it, timed_runs(), study, timed=True)
+    figures = speed_of("int8", times) | {"fp32": speed_of("float", times), "times": times}
+    edu.save_result(study, figures, f"{frame.command_on(NAME, processor)} --time")
+
+
 def ship() -> None:
     """The container of seed 0 to data/weights."""
     content = (FOLDER / f"{name_of(0)}.30f").read_bytes()
@@ -232,18 +240,22 @@ def main() -> None:
             "--time": {"action": "store_true", "help": "time, on an idle machine"},
             "--summary": {"action": "store_true", "help": "write the result file"},
             "--ship": {"action": "store_true", "help": "seed 0 to data/weights"},
-        },
+        }
+        | frame.PROCESSOR,
     )
     if chosen.minutes is not None:
         stop_after(chosen.minutes)
     if chosen.time:
-        frame.run_all(time_it, timed_runs(), NAME, timed=True, again=chosen.again)
+        study = frame.beside(NAME, chosen.processor)
+        frame.run_all(time_it, timed_runs(), study, timed=True, again=chosen.again)
     elif chosen.ship:
         ship()
     elif not chosen.summary:
         one = {name_of(chosen.seed): {"seed": chosen.seed}}
         frame.run_all(made, one, NAME, again=chosen.again, cache=frame.RUNS_FOLDER)
-    if chosen.time or chosen.summary:
+    if chosen.time and chosen.processor:
+        beside(chosen.processor)
+    elif chosen.time or chosen.summary:
         summarise()
 
 

@@ -16,7 +16,13 @@ from torch import Tensor, nn
 import edu_lib as edu
 from classroom.final_network import RoadEyes, one_scene
 from edu_lib.deploy import export_int8, export_onnx
-from edu_lib.measure import Measurement, Runner, onnxruntime_runner, pytorch_runner
+from edu_lib.measure import (
+    Measurement,
+    Runner,
+    onnxruntime_runner,
+    openvino_runner,
+    pytorch_runner,
+)
 from edu_lib.measure.latency import MIN_BLOCKS
 from edu_lib.measure.runner import resolve_threads
 from edu_lib.techniques.quantization import quantize_static
@@ -30,6 +36,7 @@ THREADS = {"": 1, "_all_threads": None}
 FLOATS, INTEGERS = ("D", "DP"), {"DQ": "D", "DPQ": "DP"}  # int8 chain: the float one it came from
 REPEATS = 3
 HEAVY, FINAL, FINAL_FLOAT = "heavy", "DPQ", "DP"
+BACKENDS = {"onnxruntime": onnxruntime_runner, "openvino": openvino_runner}
 
 
 class InTurn(nn.Module):
@@ -102,9 +109,11 @@ def time_small(seed: int, device: str, rough: bool) -> dict:
             f"{chain} pipeline{ending}": pipeline(paths[chain], size, threads, f"{chain}, pipeline")
             for chain in (FINAL, FINAL_FLOAT)
         }
-        runners[f"{HEAVY} onnxruntime{ending}"] = in_turn(
-            [onnxruntime_runner(path, X, threads) for path in heavy_paths], HEAVY
-        )
+        for backend, runner_of in BACKENDS.items():
+            runners[f"{HEAVY} {backend}{ending}"] = in_turn(
+                [runner_of(path, X, threads) for path in heavy_paths], HEAVY
+            )
+        runners[f"{FINAL} openvino{ending}"] = openvino_runner(paths[FINAL], X, threads, FINAL)
         networks = {chain: stored(chain, seed, device, PLAN, FOLDER) for chain in FLOATS}
         for chain, network in (networks | {HEAVY: InTurn(teachers())}).items():
             runners[f"{chain} eager{ending}"] = pytorch_runner(
@@ -169,15 +178,15 @@ def runs(seed: int, rough: bool) -> dict[str, dict]:
     raise SystemExit(f"there is no network of seed {seed} yet: python3 -m studies.{NAME}")
 
 
-def time_all(seed: int, rough: bool, again: bool) -> None:
+def time_all(seed: int, rough: bool, again: bool, study: str = NAME) -> None:
     """Times every size that is not timed yet on this processor; rough times are another's."""
-    frame.run_all(time_it, runs(seed, rough), NAME, timed=True, again=again)
+    frame.run_all(time_it, runs(seed, rough), study, timed=True, again=again)
 
 
-def stored_times() -> tuple[dict[str, dict], bool]:
+def stored_times(study: str = NAME) -> tuple[dict[str, dict], bool]:
     """The times of this processor by the name of the run, and whether they are rough."""
     for rough in (False, True):
-        found = frame.finished(time_it, runs(0, rough), NAME, timed=True)
+        found = frame.finished(time_it, runs(0, rough), study, timed=True)
         if len(found) == len(SIZES):
             return found, rough
     raise SystemExit(f"times lack: python3 -m studies.{NAME} --time, on an idle machine")
@@ -209,9 +218,12 @@ def speed_of(chain: str, times: dict[str, dict]) -> dict:
     """From image to answer: how many times faster than the heavy networks, frames a second."""
     small, pipeline = times["times_128x256"], f"{chain} pipeline"
     p50_ms = small[pipeline]["p50_ms"]
+    timed = ("eager", *BACKENDS)  # times from before OpenVINO was beside have two of these
     return {
-        "gain_vs_eager": small[f"{HEAVY} eager"]["p50_ms"] / p50_ms,
-        "gain_vs_onnxruntime": small[f"{HEAVY} onnxruntime"]["p50_ms"] / p50_ms,
+        f"gain_vs_{backend}": small[f"{HEAVY} {backend}"]["p50_ms"] / p50_ms
+        for backend in timed
+        if f"{HEAVY} {backend}" in small
+    } | {
         "fps": small[pipeline]["fps"],
         "fps_512x1024": times["times_512x1024"][pipeline]["fps"],
     }

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import nbformat
@@ -110,7 +109,7 @@ def wait_for_server(server, url, log):
         try:
             urllib.request.urlopen(url, timeout=SECONDS).close()
             return
-        except urllib.error.URLError:
+        except OSError:  # not there yet, or it let go of a connection while it started
             time.sleep(0.1)
     raise AssertionError(f"JupyterLab did not answer:\n{log.read_text()}")
 
