@@ -199,7 +199,7 @@ def time_by_operation(path: Path, X: Tensor, runs: int = 5) -> dict[str, float]:
 def gains(figures: dict[str, dict]) -> dict:
     """Int8 over the fastest float form at one thread: the geometric mean, and who is below 1."""
     found = {}
-    for key in ("onnxruntime_int8", "onnxruntime_int8_7_bits"):
+    for key in ("onnxruntime_int8", "onnxruntime_int8_7_bits", "openvino_int8_7_bits"):
         ratios = {
             name: min(row["threads_1"][form]["p50_ms"] for form in FLOAT_FORMS)
             / row["threads_1"][key]["p50_ms"]

@@ -560,15 +560,25 @@ for key in (key for key in SHOWN if key in study):
 # And what does int8 bring in milliseconds? Against the fastest float form of each network, at one thread:
 
 # %% tags=["hide-input"]
+INT8_FORMS = {"onnxruntime_int8": "ONNX Runtime, 8 bits",
+              "onnxruntime_int8_7_bits": "ONNX Runtime, 7 bits",
+              "openvino_int8_7_bits": "OpenVINO, 7 bits"}  # fmt: skip
+
+
+def show_gains(gains: dict) -> None:
+    """Int8 over the fastest float form: the geometric mean of the networks, lowest and highest."""
+    for form, title in INT8_FORMS.items():
+        each = gains[form]["each"]
+        for name, keys in (("small", [k for k in each if k.startswith(SMALL)]),
+                           ("large", [k for k in each if not k.startswith(SMALL)])):  # fmt: skip
+            mean = np.exp(np.mean([np.log(each[key]) for key in keys]))
+            print(f"{title}, {len(keys):2d} {name} networks: {mean:.2f} times as fast "
+                  f"({min(each[k] for k in keys):.2f} to {max(each[k] for k in keys):.2f})")  # fmt: skip
+
+
 gains = edu.load_result("edge_networks")["gains"]
-for form, title in (("onnxruntime_int8", "8 bits"), ("onnxruntime_int8_7_bits", "7 bits")):
-    each = gains[form]["each"]
-    for name, keys in (("small", [k for k in each if k.startswith(SMALL)]),
-                       ("large", [k for k in each if not k.startswith(SMALL)])):  # fmt: skip
-        mean = np.exp(np.mean([np.log(each[key]) for key in keys]))
-        print(f"{title}, {len(keys):2d} {name} networks: {mean:.2f} times as fast "
-              f"({min(each[k] for k in keys):.2f} to {max(each[k] for k in keys):.2f})")  # fmt: skip
-print("\nwhere 7 bits are slower than floats, percent of their time by operation:")
+show_gains(gains)
+print("\nwhere 7 bits are slower than floats in ONNX Runtime, percent of their time by operation:")
 for key in gains["onnxruntime_int8_7_bits"]["slower"]:
     spent = networks[key]["int8_7_bits_by_operation"]
     print(f"{key:20s} " + ", ".join(f"{kind} {share:.0f}" for kind, share in spent.items()))
@@ -577,6 +587,27 @@ for key in gains["onnxruntime_int8_7_bits"]["slower"]:
 # **See:** on this processor, which multiplies no bytes in one step (no VNNI), int8 makes small networks hardly faster, and
 # some slower. Gates are one reason: Sigmoid or HardSigmoid, the product (Mul), and the steps from integers to floats and
 # back (DequantizeLinear, QuantizeLinear) stand beside the convolutions. In MNASNet it is the convolutions themselves.
+#
+# ### The same files on another processor
+#
+# Is that int8, or this processor? The study ran once more on an Intel Xeon whose instructions multiply whole tiles of
+# bytes (AMX). Nothing else changed: the same networks, the same files.
+
+# %% tags=["hide-input"]
+second = edu.load_result("edge_networks_amx")
+show_gains(second["gains"])
+rows_there = {key: row["threads_1"] for key, row in second.items() if key in networks}
+print(f"\n{'milliseconds there':20s}{'floats':>9s}" + "".join(f"{t:>25s}" for t in INT8_FORMS.values()))
+for key in ("mobilenet_v2", "mobilenet_v3_small", "efficientnet_lite0", "resnet18", "vgg16"):
+    row = rows_there[key]
+    print(f"{key:20s}{min(row[form]['p50_ms'] for form in FLOATS):9.2f}"
+          + "".join(f"{row[form]['p50_ms']:25.2f}" for form in INT8_FORMS))  # fmt: skip
+print("\nslower than floats there, in both runtimes:",
+      ", ".join(sorted(set.intersection(*(set(second["gains"][form]["slower"])
+                                          for form in INT8_FORMS)))) or "none")  # fmt: skip
+
+# %% [markdown]
+# SEE_AMX
 #
 # ## Where it does not help
 #

@@ -186,8 +186,37 @@ guess.reveal(answer, "one network in place of three, separable layers, and few c
 #
 # **A surprise.** Chapter 09 made a heavy network three times faster with int8. Here int8 *loses*: it is
 # {{results.thirty_frames.int8_gain:.2f}} times as fast as floats on the network before pruning. This processor
-# has no dot products of bytes (VNNI), so exact sums cost extra instructions; how another one fares
-# was not measured. What int8 buys here is the file.
+# has no dot products of bytes (VNNI), so exact sums cost extra instructions. What int8 buys here is the file.
+#
+# ### The same files on another processor
+#
+# Chapter 13 took its files to a second processor, an Intel Xeon with AMX, which multiplies tiles of bytes. Here are both,
+# one core each: milliseconds for 128x256, then frames a second from image to answer.
+
+# %% tags=["hide-input"]
+amx, amx_quality = (edu.load_result(f"{name}_amx") for name in
+                    ("thirty_frames", "thirty_frames_quality"))  # fmt: skip
+there = amx["times"]["times_128x256"]
+TIMED = {
+    "three heavy, PyTorch": "heavy eager", "three heavy, ONNX Runtime": "heavy onnxruntime",
+    "three heavy, OpenVINO": "heavy openvino", "distilled": "D onnxruntime",
+    "distilled, int8": "DQ onnxruntime", "and pruned": "DP onnxruntime",
+    "and pruned, int8": "DPQ onnxruntime", "and pruned, int8, OpenVINO": "DPQ openvino",
+}  # fmt: skip
+print(f"{'milliseconds':34s}{'AVX2':>9s}{'AMX':>9s}")
+for name, key in TIMED.items():
+    first = f"{small_times[key]['p50_ms']:9.2f}" if key in small_times else f"{'-':>9s}"
+    print(f"{name:34s}{first}{there[key]['p50_ms']:9.2f}")
+print(f"\n{'frames a second':34s}{'AVX2':>9s}{'AMX':>9s}")
+first_quality = edu.load_result("thirty_frames_quality")
+for name, pair in (("small, int8", (study, amx)), ("small, floats", (study["fp32"], amx["fp32"])),
+                   ("quality first, int8", (first_quality, amx_quality)),
+                   ("quality first, floats", (first_quality["fp32"], amx_quality["fp32"]))):  # fmt: skip
+    for size, key in (("128x256", "fps"), ("512x1024", "fps_512x1024")):
+        print(f"{f'{name}, {size}':34s}" + "".join(f"{each[key]:9.0f}" for each in pair))
+
+# %% [markdown]
+# SEE_AMX
 #
 # A GPU needs many images at a time to have enough to do, and a car has one (chapter 05). Here are the GPUs that were
 # visited, with one of the heavy networks and the small one before pruning:
