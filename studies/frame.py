@@ -31,7 +31,7 @@ PROCESSOR = {
     "--processor": {
         "choices": ("", "amx"),
         "default": "",
-        "help": "another processor than the first: its times stand beside, in NAME_amx.json",
+        "help": "another processor than the first: its figures stand beside, in NAME_amx.json",
     }
 }
 Timing = TypeVar("Timing")

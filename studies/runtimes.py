@@ -1,6 +1,6 @@
 """One int8 file in many runtimes: who computes what it says?
 
-    python3 -m studies.runtimes [--only FILE ...]
+    python3 -m studies.runtimes [--only FILE ...] [--processor amx]
 
 The LeNet-5 and the small AlexNet, quantized with weights of 8 and of 7 bits, and the network of
 chapter 14, in every runtime that is installed: ONNX Runtime as the kit opens it, with its fastest
@@ -217,8 +217,9 @@ def files(folder: Path) -> Iterator[tuple[str, Callable[[], tuple[Path, np.ndarr
 def main() -> None:
     """Every file in every runtime, then the result file."""
     more = {"--only": {"nargs": "+", "help": "these files; the others stay as they are stored"}}
-    only = frame.options(__doc__, more, again=False).only
-    stored = frame.stored_result(NAME)
+    chosen = frame.options(__doc__, more | frame.PROCESSOR, again=False)
+    result, only = frame.beside(NAME, chosen.processor), chosen.only
+    stored = frame.stored_result(result)
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         for key, make in files(Path(folder)):
@@ -233,7 +234,7 @@ def main() -> None:
                     continue
                 rows[name] = judge(path, X, name, by_rule)
                 print(key, name, rows[name], flush=True)
-    edu.save_result(NAME, figures, frame.command(NAME))
+    edu.save_result(result, figures, frame.command_on(NAME, chosen.processor))
 
 
 if __name__ == "__main__":

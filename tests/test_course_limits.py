@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,7 +143,8 @@ def test_memory_is_refused_and_the_rest_goes_on(tmp_path):
     limits = Limits(memory_gb=0.5, boxed=False)
     outcomes = run(Program("", units(hungry, free)), tmp_path, limits)
     assert outcomes["u0"].points == 0
-    assert "MemoryError" in outcomes["u0"].text
+    # Python is refused memory, or on a slow machine the watcher sees first that it took too much
+    assert re.search("MemoryError|more than 0.5 GB of memory", outcomes["u0"].text)
     assert outcomes["u1"].points == 1.0
 
 

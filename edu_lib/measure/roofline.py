@@ -59,8 +59,9 @@ def measure_roofline(
     """Measures both roofs of this CPU: float32 arithmetic, and a large copy.
 
     The flat roof is the faster of a matrix product and a convolution, which different people wrote:
-    a roof that a layer goes through is none. threads: CPU threads, None for all. copy_bytes: must
-    be far larger than the caches. Raises ValueError below 1 thread.
+    a roof that a layer goes through is none. threads: CPU threads, None for all. copy_bytes: what
+    one copy reads and writes together, far larger than the caches. Raises ValueError below 1
+    thread.
     """
     threads = resolve_threads(threads)
     with restored_threads(), torch.inference_mode():
@@ -88,8 +89,7 @@ def _convolution_gflops() -> float:
 
 
 def _copy_gb_per_second(copy_bytes: int) -> float:
-    source = torch.ones(copy_bytes // 4)
-    target = torch.empty_like(source)
+    source, target = torch.ones(2, copy_bytes // 8)  # float32
     # a copy reads every byte once and writes it once
     return 2 * source.numel() * 4 / _median_seconds(lambda: target.copy_(source)) / 1e9
 

@@ -826,7 +826,7 @@ heavy_to_light.reveal(
 # %%
 vague = edu.load_weights(edu.models.LeNet5(), "lenet5")
 with torch.no_grad():
-    vague_answers = vague(few.X)
+    vague_answers = torch.cat([vague(batch) for batch in few.X.split(500)])
 spread = {}
 for name, logits in (("teacher of this chapter", answers), ("smoothed labels", vague_answers)):
     wrong = F.one_hot(few.y, 10) == 0
