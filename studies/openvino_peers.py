@@ -4,9 +4,9 @@
 
 The heavy road network (scenes of the generator), ResNet-18 and MobileNetV2 (seeded weights, noise),
 each quantized with the same inputs by the kit (`quantize_static`, 8-bit weights) and by NNCF
-(post-training, preset "mixed"). All files run in OpenVINO, one thread, timed in turns beside float32
-in OpenVINO and in ONNX Runtime, and the kit's file in ONNX Runtime. `layers` counts what OpenVINO
-executes by kind and precision. "logits off" is the distance from float32, percent of its length.
+(post-training, preset "mixed"). All files run in OpenVINO, one thread, timed in turns beside
+float32 in OpenVINO and in ONNX Runtime, and the kit's file in ONNX Runtime. `layers` counts what
+OpenVINO executes by kind and precision. "logits off" is the distance from float32, in percent.
 Needs OpenVINO and NNCF (requirements-extra.txt). Writes data/results/openvino_peers.json.
 """
 

@@ -467,6 +467,28 @@ for key, title in (
 # {{results.runtimes_amx.thirty_frames_7.openvino.answers_changed}} of
 # {{results.runtimes_amx.thirty_frames_7.openvino.answers:,}} pixels of the last network change their class, as before.
 #
+# ### And who computes it fast?
+#
+# Three networks on that processor, one thread: floats and the kit's int8 file in two runtimes, and the int8 file
+# that OpenVINO's own quantizer, NNCF, makes of the same network with the same inputs. *Logits off* is the distance
+# from floats, in percent of their length.
+
+# %% tags=["hide-input"]
+peers = edu.load_result("openvino_peers")
+FORMS = {"fp32 onnxruntime": "floats, ONNX Runtime", "fp32 openvino": "floats, OpenVINO",
+         "kit onnxruntime": "int8, ONNX Runtime", "kit openvino": "int8, OpenVINO",
+         "nncf openvino": "NNCF's int8, OpenVINO"}  # fmt: skip
+names = {"road_segmentation": "heavy road", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2"}
+print(f"{'milliseconds':26s}" + "".join(f"{name:>14s}" for name in names.values()))
+for form, title in FORMS.items():
+    print(f"{title:26s}" + "".join(f"{peers[key]['times'][form]['p50_ms']:14.2f}" for key in names))
+for maker, title in (("kit", "logits off, kit, %"), ("nncf", "logits off, NNCF, %")):
+    print(f"{title:26s}" + "".join(f"{peers[key]['quality'][maker]['logits_off_percent']:14.2f}"
+                                  for key in names))  # fmt: skip
+
+# %% [markdown]
+# SEE_PEERS
+#
 # ### The same in C
 #
 # What is left of a network on a chip without an operating system? `edu.export_c` writes the int8
