@@ -63,8 +63,8 @@ def logits(path: Path, X: Tensor) -> np.ndarray:
     return np.concatenate([compiled([each.numpy()])[compiled.output(0)] for each in X.split(1)])
 
 
-def layers(path: Path) -> dict[str, int]:
-    """How many layers OpenVINO executes, by kind and precision, the ten most frequent."""
+def layers(path: Path) -> Counter:
+    """How many layers OpenVINO executes, by kind and precision."""
     import openvino
 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
@@ -74,7 +74,7 @@ def layers(path: Path) -> dict[str, int]:
         about = node.get_rt_info()
         kind, precision = (about[key].astype(str) for key in ("layerType", "runtimePrecision"))
         kinds[f"{kind} {precision}"] += 1
-    return dict(kinds.most_common(10))
+    return kinds
 
 
 def compared(name: str) -> dict:
@@ -96,13 +96,22 @@ def compared(name: str) -> dict:
                 * float(np.linalg.norm(got - wanted) / np.linalg.norm(wanted)),
             }
         X = judged[:1]
-        runners = {f"{form} openvino": openvino_runner(path, X) for form, path in paths.items()}
+        runners = {f"{form}_openvino": openvino_runner(path, X) for form, path in paths.items()}
         for form in (FLOAT, KIT):
-            runners[f"{form} onnxruntime"] = onnxruntime_runner(paths[form], X, 1)
+            runners[f"{form}_onnxruntime"] = onnxruntime_runner(paths[form], X, 1)
         times = times_of(runners)
-        ratio = times[f"{PEER} openvino"]["p50_ms"] / times[f"{KIT} openvino"]["p50_ms"]
+        ratio = times[f"{PEER}_openvino"]["p50_ms"] / times[f"{KIT}_openvino"]["p50_ms"]
         shown = {form: layers(path) for form, path in paths.items()}
-    return {"times": times, "quality": quality, "nncf_over_kit": ratio, "layers": shown}
+    return {
+        "times": times,
+        "quality": quality,
+        "nncf_over_kit": ratio,
+        "layers": {form: dict(kinds) for form, kinds in shown.items()},
+        "conversions": {
+            form: sum(count for kind, count in kinds.items() if kind.startswith("Reorder"))
+            for form, kinds in shown.items()
+        },
+    }
 
 
 def times_of(runners: dict) -> dict[str, dict[str, float]]:

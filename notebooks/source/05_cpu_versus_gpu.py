@@ -871,7 +871,11 @@ classroom.plots.frame_budget_bar(rows, ylabel="network, processor")
 # %% [markdown]
 # **See:** the CPU stands here twice, with PyTorch as in the figure before and in the fastest form
 # found: whether it beats the board's GPU depends on the program, for AlexNet in FP16 too. (The
-# PyTorch bars of the two figures come from two runs of the study, some per cent apart.) VGG-16
+# PyTorch bars of the two figures come from two runs of the study, some per cent apart.) A third
+# program, OpenVINO, moves it again: one file of integers takes
+# {{results.openvino_peers.road_segmentation.times.kit_openvino.p50_ms:.1f}} ms there, and
+# {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} in ONNX Runtime, on
+# one core of another processor (chapter 09). VGG-16
 # leaves two thirds of the frame free on the Titan X. On the board it needs almost five frames, and
 # half the bits do not save it. The network did not change. The GPU of the board has its own numbers
 # from 2015; boards became faster since, and so did what people want to run on them.

@@ -475,9 +475,9 @@ for key, title in (
 
 # %% tags=["hide-input"]
 peers = edu.load_result("openvino_peers")
-FORMS = {"fp32 onnxruntime": "floats, ONNX Runtime", "fp32 openvino": "floats, OpenVINO",
-         "kit onnxruntime": "int8, ONNX Runtime", "kit openvino": "int8, OpenVINO",
-         "nncf openvino": "NNCF's int8, OpenVINO"}  # fmt: skip
+FORMS = {"fp32_onnxruntime": "floats, ONNX Runtime", "fp32_openvino": "floats, OpenVINO",
+         "kit_onnxruntime": "int8, ONNX Runtime", "kit_openvino": "int8, OpenVINO",
+         "nncf_openvino": "NNCF's int8, OpenVINO"}  # fmt: skip
 names = {"road_segmentation": "heavy road", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2"}
 print(f"{'milliseconds':26s}" + "".join(f"{name:>14s}" for name in names.values()))
 for form, title in FORMS.items():
@@ -487,7 +487,14 @@ for maker, title in (("kit", "logits off, kit, %"), ("nncf", "logits off, NNCF, 
                                   for key in names))  # fmt: skip
 
 # %% [markdown]
-# SEE_PEERS
+# **See:** the same int8 file of the heavy road network takes
+# {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} ms in one runtime and
+# {{results.openvino_peers.road_segmentation.times.kit_openvino.p50_ms:.1f}} ms in the other. In OpenVINO itself NNCF's files
+# are slower than the kit's, by factors of {{results.openvino_peers.road_segmentation.nncf_over_kit:.2f}},
+# {{results.openvino_peers.resnet18.nncf_over_kit:.2f}} and {{results.openvino_peers.mobilenet_v2.nncf_over_kit:.2f}}, and no
+# closer to the floats. OpenVINO can be asked what it executes, and the study did: between the layers of NNCF's MobileNetV2 it
+# converts {{results.openvino_peers.mobilenet_v2.conversions.nncf}} times between layouts or precisions (*Reorder*), of the
+# kit's {{results.openvino_peers.mobilenet_v2.conversions.kit}} times. **Who runs the file decides more than who quantized it.**
 #
 # ### The same in C
 #
