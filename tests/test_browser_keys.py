@@ -147,3 +147,9 @@ def test_a_number_is_typed_and_locked(page):
     question.locator("input").focus()
     press(page, *"12.5", "Tab", " ")
     expect(question).to_contain_text("Locked: 12.5 ms.")
+
+
+def test_axe_finds_no_barrier_in_a_pad(page):
+    pytest.importorskip("axe_playwright_python", reason="requirements-dev.txt has it")
+    for pad in (".edu-pad", ".edu-label"):
+        assert browser.barriers(page, pad) == [], pad
