@@ -26,6 +26,7 @@ WINDOW_S = 0.5  # over which the closing speed is measured
 SLOWEST = 0.5  # metres a second: closing slower is no danger
 WARN_S = 3.0  # time to collision that warns
 OPACITY = 0.4
+BEHIND_TEXT = {False: (0, 0, 0), True: (200, 20, 20)}  # by whether it warns; white is read on both
 
 
 @dataclass(frozen=True)
@@ -148,5 +149,7 @@ def draw_view(
             drawing.line(points, fill=colour, width=2)
     if math.isfinite(distance_m):
         text = f"{distance_m:.0f} m" + (", brake" if warning else "")
-        drawing.text((4, 4), text, fill=colour, stroke_width=1, stroke_fill=(0, 0, 0))
+        left, top, right, bottom = drawing.textbbox((5, 4), text)
+        drawing.rectangle((left - 3, top - 2, right + 2, bottom + 2), fill=BEHIND_TEXT[warning])
+        drawing.text((5, 4), text, fill=(255, 255, 255))
     return np.asarray(picture)

@@ -6,6 +6,7 @@ from html import escape
 
 import ipywidgets as W
 
+from classroom.choices import Choices
 from classroom.readable import readable_number
 
 CLOSE_FACTOR = 1.1
@@ -110,9 +111,9 @@ def predict(
     return Question(key, text, options, unit)
 
 
-def _input_for(text: str, options: list[str] | None, unit: str | None) -> W.ValueWidget:
+def _input_for(text: str, options: list[str] | None, unit: str | None) -> Choices | W.Text:
     if options is not None:
-        return W.RadioButtons(options=options, value=None, layout={"width": "max-content"})
+        return Choices(text, options)
     return W.Text(placeholder=f"your guess in {unit}", description=unit, tooltip=text)
 
 

@@ -98,7 +98,6 @@ def measure() -> dict:
         "one_more_per_hour": 1 / steady.hours,
         "pipeline_ms": 1e3 * float(np.median(seconds + more)),
         "pipeline_fps": 1 / float(np.median(seconds + more)),
-        "animation_bytes": len(content),
     }
 
 

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 import kit
-from tools import venv
+from tools import lab_settings
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-SETTINGS = venv.LAB_SETTINGS | {
+SETTINGS = lab_settings.SETTINGS | {
     # every cell is in the page, not only those in view
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
@@ -89,12 +89,10 @@ def write_unexecuted(folder):
 
 
 def write_settings(config):
-    """The settings of JupyterLab, each in the file of its plugin."""
-    for name, values in SETTINGS.items():
-        extension, plugin = name.rsplit(":", 1)
-        file = config / "settings" / extension / f"{plugin}.jupyterlab-settings"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values), encoding="utf-8")
+    """The settings of JupyterLab, as the defaults that the kit gives a learner."""
+    file = config / "labconfig" / "default_setting_overrides.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(SETTINGS), encoding="utf-8")
 
 
 def free_port():

@@ -1,6 +1,6 @@
-"""The pads of chapters 00 and 04 by keys alone: JupyterLab in headless Chromium, and no mouse.
+"""Pads, explorers and predictions by keys alone: JupyterLab in headless Chromium, and no mouse.
 
-Each test puts the focus on a part of a pad, as Tab does, and then only presses keys.
+Each test puts the focus on a part of a widget, as Tab does, and then only presses keys.
 """
 
 import contextlib
@@ -22,6 +22,15 @@ classroom.DigitPad(lambda X: [0.0] * 4 + [1.0] + [0.0] * 5)
 ---
 from classroom.label_pad import LabelPad
 LabelPad(seed=22)
+---
+def draw(**values):
+    figure = classroom.plots.new_figure(2, 1)
+    return figure, " ".join(map(str, values.values()))
+classroom.Explorer(draw, kind=["low", "middle", "high"], size=(1, 9, 1, 5))
+---
+classroom.predict("keys.one", "Which one?", options=["red", "green", "blue"])
+---
+classroom.predict("keys.number", "How long?", unit="ms")
 """
 
 
@@ -81,3 +90,66 @@ def test_a_scene_is_filled_by_keys(page):
     pad.get_by_role("button", name="Undo the last mark").focus()
     press(page, "Enter")
     expect(pad.locator(".edu-label-status")).to_contain_text("100 % of the pixels")
+
+
+def number_of_active_cell(page):
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    return cells.evaluate_all("cells => cells.findIndex(e => e.matches('.jp-mod-active'))")
+
+
+def test_an_explorer_obeys_the_arrow_keys(page):
+    explorer = page.locator(".edu-explorer")
+    dropdown, caption = explorer.locator("select"), explorer.locator("p")
+    dropdown.focus()
+    press(page, "ArrowDown", "ArrowDown", "ArrowUp")
+    expect(caption).to_have_text("middle 5")
+    press(page, "h")
+    expect(caption).to_have_text("high 5")
+    press(page, "Tab", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowUp")
+    expect(caption).to_have_text("high 7")
+
+
+def test_no_key_typed_in_a_widget_changes_the_notebook(page):
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    number = cells.count()
+    page.locator(".edu-explorer select").focus()
+    press(page, *"jkabcxvzddmry")
+    expect(page.locator(".edu-explorer")).to_be_visible()
+    assert cells.count() == number
+
+
+def test_the_cells_are_walked_as_ever(page):
+    page.locator(".jp-Notebook .jp-Cell").first.focus()
+    press(page, "ArrowDown", "ArrowDown", "ArrowDown")
+    assert number_of_active_cell(page) == 3
+    press(page, "ArrowUp", "k")
+    assert number_of_active_cell(page) == 1
+    press(page, "b")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(len(CELLS.split("---")) + 1)
+    press(page, "d", "d")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(len(CELLS.split("---")))
+
+
+def test_a_guess_is_chosen_and_locked(page):
+    question = page.locator(".edu-question").first
+    answers = question.get_by_role("radiogroup", name="Which one?").get_by_role("radio")
+    page.locator(".edu-explorer .widget-readout").focus()
+    press(page, "Tab", "Enter", "ArrowDown", "ArrowDown")
+    expect(answers.nth(2)).to_be_checked()
+    press(page, "ArrowUp", "Tab", "Enter")
+    expect(question).to_contain_text("Locked: green.")
+    expect(answers.nth(1)).to_be_checked()
+    expect(answers.nth(0)).to_be_disabled()
+
+
+def test_a_number_is_typed_and_locked(page):
+    question = page.locator(".edu-question").last
+    question.locator("input").focus()
+    press(page, *"12.5", "Tab", " ")
+    expect(question).to_contain_text("Locked: 12.5 ms.")
+
+
+def test_axe_finds_no_barrier_in_a_pad(page):
+    pytest.importorskip("axe_playwright_python", reason="requirements-dev.txt has it")
+    for pad in (".edu-pad", ".edu-label"):
+        assert browser.barriers(page, pad) == [], pad

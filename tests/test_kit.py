@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 import kit
-from tools import guard, venv
+from tools import guard, lab_settings, venv
 
 DiskUsage = namedtuple("DiskUsage", "total used free")
 POSIX = os.name == "posix"
@@ -270,7 +270,10 @@ def test_a_real_venv(real_root):
     assert str(real_root) in path
     assert all(file.read_bytes().isascii() for file in real_root.rglob("thirty_frames.pth"))
     overrides = real_root / ".venv/share/jupyter/lab/settings/overrides.json"
-    assert json.loads(overrides.read_text()) == venv.LAB_SETTINGS
+    assert json.loads(overrides.read_text()) == lab_settings.SETTINGS
+    overrides.write_text("{}")  # those of an older kit
+    venv.environment(venv.LEARNER, root=real_root)
+    assert json.loads(overrides.read_text()) == lab_settings.SETTINGS
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from edu_lib.models import LeNet5
 from edu_lib.models.roadnet import RoadNet
 from edu_lib.techniques.quantization import quantize_static
 from tools import devices, phone
+from tools.browser import barriers
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 MILLISECONDS = 240_000
@@ -118,6 +119,19 @@ def test_a_digit_is_drawn_timed_and_taken_along(networks, browser, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "laptop.json").write_text(page.input_value("#json"))
     assert [row["file"] for row in devices.read(tmp_path / "results")] == ["laptop"]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_axe_finds_no_barrier_before_and_after_a_measurement(networks, browser, tmp_path):
+    pytest.importorskip("axe_playwright_python", reason="requirements-dev.txt has it")
+    for name, path in networks.items():
+        file = phone.write_page(path, tmp_path / f"{name}.html")
+        page, _ = opened_page(browser, file, bypass_csp=True)
+        assert barriers(page) == [], name
+    page.click("#measure")
+    page.wait_for_selector("#result:not([hidden])")
+    assert barriers(page) == []
 
 
 def test_a_page_is_one_small_file_that_names_no_other(networks, tmp_path):

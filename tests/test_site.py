@@ -1,4 +1,4 @@
-"""The book: built from a chapter and a module, alone in its folder, every link checked."""
+"""The book: built from two chapters and a module, alone in its folder, every link checked."""
 
 import re
 
@@ -10,16 +10,22 @@ from tools import browser, glossary, site, site_check
 from tools.chapters import sources
 
 FIRST = sources()[0]
+CLAIMING = sources()[7]  # it has predictions, explorers, and a table of claims
+# a page of every kind
+JUDGED = ["index.html", "search.html", "genindex.html", "docs/glossary.html", "docs/course.html"]
+JUDGED += ["api/index.html", "api/edu_lib.weights.html", f"notebooks/{FIRST.stem}.html"]
+JUDGED += [f"notebooks/{CLAIMING.stem}.html"]
+SEARCHED = "?q=budget"
 needs_chromium = pytest.mark.skipif(browser.path() is None, reason="there is no Chromium")
 
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    """A book of the first chapter and of one module of the library."""
+    """A book of two chapters and of one module of the library."""
     pytest.importorskip("sphinx", reason="Sphinx is not installed: requirements-dev.txt has it")
     folder = tmp_path_factory.mktemp("book")
     offered = {"edu_lib.weights": site.OFFERED["edu_lib.weights"]}
-    site.lay_out(folder / "source", [FIRST], offered, sorted(site.DOCS.glob("*.md")))
+    site.lay_out(folder / "source", [FIRST, CLAIMING], offered, sorted(site.DOCS.glob("*.md")))
     assert site.run_sphinx(folder / "source", folder / "html") == 0
     return folder / "html"
 
@@ -81,8 +87,10 @@ def test_an_opened_page_asks_for_nothing_outside_its_folder_and_can_be_dark(book
 def test_axe_finds_no_barrier_in_the_light_and_in_the_dark(book):
     pytest.importorskip("axe_playwright_python", reason="requirements-dev.txt has it")
     with browser.opened(browser.path()) as opened:
-        for name in (f"notebooks/{FIRST.stem}", "docs/glossary", "api/edu_lib.weights"):
-            opened.goto((book / f"{name}.html").as_uri())
+        for name in JUDGED:
+            opened.goto(f"{(book / name).as_uri()}{SEARCHED if name == 'search.html' else ''}")
+            if name == "search.html":
+                opened.locator("ul.search li").first.wait_for()
             # colours are judged as they stay, not on their way from light to dark
             opened.add_style_tag(content="* { transition: none !important; }")
             for theme in ("light", "dark"):

@@ -1,18 +1,28 @@
 """The decks: cut from the chapters, alone in their folder, with no slide that overflows."""
 
 import hashlib
+import io
 import json
 import re
 
 import nbformat
 import pytest
+from PIL import Image
 
 from tools import browser, slide_page, slides
 from tools.chapters import sources
-from tools.slide_content import Slide, slides_of
+from tools.slide_content import MOST_LETTERS, Slide, parts_of, slides_of
 
 EXTERNAL = re.compile(r"""(?:src|href)=["'](?:\w+:)?//|@import|url\(["']?(?:\w+:)?//""")
 LOADED = re.compile(r"""(?:src|href)=["']([^"'#:]+)["']|url\(["']?([^)"':]+)["']?\)""")
+# of a deck laid out for paper: how many pixels each page leaves free at the edge where it has least
+MARGINS = """() => [...document.querySelectorAll('.pdf-page')].map(page => {
+  const place = page.getBoundingClientRect();
+  return Math.min(...[...page.querySelectorAll('section *:not(aside.notes, aside.notes *)')]
+    .map(each => each.getBoundingClientRect()).filter(box => box.width > 0)
+    .map(box => Math.min(box.left - place.left, box.top - place.top,
+                         place.right - box.right, place.bottom - box.bottom)));
+})"""
 FIRST = sources()[0]
 needs_chromium = pytest.mark.skipif(browser.path() is None, reason="there is no Chromium")
 
@@ -148,6 +158,21 @@ def test_an_unknown_chapter_is_named(capsys):
     assert "no chapter 77" in capsys.readouterr().out
 
 
+def test_a_list_is_cut_evenly():
+    items = ["a" * 105, "b" * 72, "c" * 65, "d" * 95]
+    assert parts_of(items) == [items[:2], items[2:]]
+    assert parts_of(items[:3]) == [items[:3]]
+    assert parts_of(["a" * 2 * MOST_LETTERS, "b"]) == [["a" * 2 * MOST_LETTERS], ["b"]]
+    assert parts_of([]) == []
+
+
+def picture_of(width, height):
+    """A PNG of that size."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "orange").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 @needs_chromium
 @pytest.mark.browser
 def test_no_slide_overflows_and_one_that_does_is_found(folder, tmp_path):
@@ -157,6 +182,8 @@ def test_no_slide_overflows_and_one_that_does_is_found(folder, tmp_path):
         Slide("too long", "text", 1, body="<p>long</p>" * 30),
         Slide("too wide", "code", 1, body=f"<pre style='white-space:pre'>{'x' * 300}</pre>"),
         Slide("title " * 60, "text", 1, body="<p>below it</p>" * 7),
+        Slide("small print", "figure", 1, picture=picture_of(1000, 830), alt="a picture"),
+        Slide("large print", "figure", 1, picture=picture_of(1000, 500), alt="a picture"),
     ]
     broken = slide_page.write_deck(tmp_path, "broken", "Broken", [("01", deck)])
     asked = []
@@ -165,10 +192,14 @@ def test_no_slide_overflows_and_one_that_does_is_found(folder, tmp_path):
         assert browser.too_large(page, folder / f"{FIRST.stem}.html") == []
         found = browser.too_large(page, broken)
         pdf = browser.print_pdf(page, folder / f"{FIRST.stem}.html")
+        margins = page.evaluate(MARGINS)
     assert [sentence.split(":")[0] for sentence in found] == [
-        f"broken, slide {number}" for number in (2, 3, 4)
+        f"broken, slide {number}" for number in (2, 3, 4, 5)
     ]
-    assert pdf.read_bytes().startswith(b"%PDF")
+    assert re.search(r"its picture is shrunk to 6\d %", found[-1])
+    assert len(re.findall(rb"/Type /Page\b", pdf.read_bytes())) == len(margins)
+    assert len(margins) == len(slides_of(FIRST))
+    assert min(margins) >= 20
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
 
 

@@ -16,7 +16,9 @@ FLAGS = [
 ]
 WIDTH, HEIGHT = 1280, 720
 SLACK = 2  # pixels
-# for each slide: its number, and by how many pixels its content goes beyond it
+LEAST_SHARE = 0.99  # of a picture's own size: a pixel may be lost in rounding
+# for each slide: by how many pixels its content goes beyond it, and to which share of its size its
+# picture is shrunk
 MEASURE = """async () => {
   await document.fonts.ready;
   const found = [];
@@ -41,7 +43,11 @@ MEASURE = """async () => {
     const place = content.getBoundingClientRect();
     for (const box of boxes)
       over = Math.max(over, (place.top - box.top) / scale, (box.bottom - place.bottom) / scale);
-    found.push(over);
+    const shares = [...slides[number].querySelectorAll('img')].map(each => {
+      const box = each.getBoundingClientRect();
+      return Math.min(box.width / each.naturalWidth, box.height / each.naturalHeight) / scale;
+    });
+    found.push([over, Math.min(1, ...shares)]);
   }
   return found;
 }"""
@@ -66,14 +72,20 @@ def opened(chromium: str, width: int = WIDTH, height: int = HEIGHT) -> Iterator:
 
 
 def too_large(page, deck: Path) -> list[str]:
-    """A sentence for each slide of a deck whose content goes beyond the slide."""
+    """A sentence for each slide of a deck whose content goes beyond it, or must be shrunk to fit.
+
+    A picture in its own size has letters that a room can read.
+    """
     page.goto(deck.resolve().as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady()")
-    return [
-        f"{deck.stem}, slide {number}: its content is {over:.0f} pixels too large"
-        for number, over in enumerate(page.evaluate(MEASURE), start=1)
-        if over > SLACK
-    ]
+    found = []
+    for number, (over, share) in enumerate(page.evaluate(MEASURE), start=1):
+        slide = f"{deck.stem}, slide {number}: its"
+        if over > SLACK:
+            found.append(f"{slide} content is {over:.0f} pixels too large")
+        if share < LEAST_SHARE:
+            found.append(f"{slide} picture is shrunk to {100 * share:.0f} %, and its letters too")
+    return found
 
 
 def print_pdf(page, deck: Path) -> Path:
@@ -96,11 +108,14 @@ def print_decks(decks: list[Path], chromium: str) -> list[str]:
     return problems
 
 
-def barriers(page) -> list[str]:
-    """What axe-core finds on the page as it stands: the rule, and where it is broken."""
+def barriers(page, within: str | None = None) -> list[str]:
+    """What axe-core finds on the page as it stands: the rule, and where it is broken.
+
+    within: a CSS selector, of the parts that are judged; without it the whole page is.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, context=within).response["violations"]
     return [
         f"{each['id']}: {node['html'][:160]} ({node['failureSummary'].splitlines()[-1].strip()})"
         for each in found

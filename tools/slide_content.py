@@ -13,6 +13,7 @@ themselves. The prose between two slides becomes the notes of the speaker.
 """
 
 import base64
+import itertools
 import re
 from dataclasses import dataclass
 from html import escape
@@ -190,14 +191,24 @@ def key_points(cells: list[Cell]) -> list[Slide]:
 
 
 def parts_of(items: list[str]) -> list[list[str]]:
-    """A list cut into parts, each of which fits on a slide."""
+    """A list cut into parts, each of which fits on a slide: as few as will do, and as even."""
     parts: list[list[str]] = []
     for item in items:
-        if parts and sum(map(len, parts[-1])) + len(item) <= MOST_LETTERS:
+        if parts and letters(parts[-1]) + len(item) <= MOST_LETTERS:
             parts[-1].append(item)
         else:
             parts.append([item])
-    return parts
+    ways = itertools.combinations(range(1, len(items)), len(parts) - 1) if parts else ()
+    cuts = (
+        [items[start:end] for start, end in itertools.pairwise([0, *way, len(items)])]
+        for way in ways
+    )
+    return min(cuts, key=lambda cut: max(map(letters, cut)), default=[])
+
+
+def letters(items: list[str]) -> int:
+    """How many letters a list has."""
+    return sum(map(len, items))
 
 
 def speaker_notes(before: list[Cell], after: list[Cell]) -> str:

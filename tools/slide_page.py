@@ -34,7 +34,7 @@ PAGE = """<!doctype html>
 Reveal.initialize({{
   width: {width}, height: {height}, margin: 0, center: false, hash: true, slideNumber: "c/t",
   transition: "none", backgroundTransition: "none", controls: false, plugins: [RevealNotes],
-  pdfSeparateFragments: false, totalTime: {seconds}
+  pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1, totalTime: {seconds}
 }});
 </script>
 </body>

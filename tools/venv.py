@@ -6,7 +6,6 @@ kit.py needs it before any package is installed: it uses the standard library al
 from __future__ import annotations  # an older Python must come as far as check_python
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-from tools import copies, guard
+from tools import copies, guard, lab_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
@@ -23,13 +22,6 @@ NEEDED_GB = 8 if sys.platform == "linux" else 3
 
 LEARNER, BUILDER = "requirements.txt", "requirements-dev.txt"
 TEACHER = "requirements-course.txt"
-
-LAB_SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-    }
-}
 
 
 def environment(*requirement_files: str, root: Path = ROOT) -> Path:
@@ -40,13 +32,14 @@ def environment(*requirement_files: str, root: Path = ROOT) -> Path:
     check_python(sys.version_info[:2])
     guard.check_writable(root)
     python = python_of(root / ".venv")
-    if missing_of(requirement_files, root):
+    if missing_of(requirement_files, root) or not lab_settings.are_written(root / ".venv"):
         with guard.alone(root) as lock:
             for name in missing_of(requirement_files, root):
                 check_disk(root)
                 if not works(python):
                     make_venv(root / ".venv", lock)
                 install(python, name, root, lock)
+            lab_settings.write(root / ".venv")
     return python
 
 
@@ -135,15 +128,12 @@ def install(python: Path, name: str, root: Path, lock: int) -> None:
 
 
 def put_the_kit_on_the_path(python: Path, root: Path) -> None:
-    """Let every notebook import edu_lib, and keep JupyterLab from asking for news."""
+    """Let every notebook import edu_lib."""
     question = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.check_output([str(python), "-c", question], text=True).strip()
     # a line that begins with import is run, and ASCII reads the same in every locale
     line = f"import sys; sys.path.append({str(root)!a})\n"
     (Path(packages) / "thirty_frames.pth").write_text(line, encoding="ascii")
-    settings = root / ".venv" / "share" / "jupyter" / "lab" / "settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
 
 
 def fingerprint(name: str, root: Path) -> str:

@@ -26,7 +26,7 @@ def verdict_squares(chapters: Sequence) -> Figure:
     """
     if not chapters:
         raise ValueError("There is no chapter to draw: give at least one.")
-    figure = new_figure(10.0, 1.3 + 0.5 * len(chapters))
+    figure = new_figure(10.0, 1.3 + 0.27 * len(chapters))
     axes = figure.subplots()
     _squares(axes, chapters)
     axes.set_ylabel("chapter")
@@ -45,7 +45,7 @@ def _squares(axes: Axes, chapters: Sequence) -> None:
     most = max(len(chapter.claims) for chapter in chapters)
     axes.set(xlim=(0.4, most + 0.6), ylim=(len(chapters) - 0.4, -0.6), xlabel="claims judged")
     axes.set_xticks(range(2, most + 1, 2))
-    names = [f"{chapter.number}  {chapter.title}" for chapter in chapters]
+    names = [f"{chapter.number}  {chapter.title.partition(':')[0]}" for chapter in chapters]
     axes.set_yticks(range(len(chapters)), names)
     axes.grid(visible=False)
     total = _count(chapters)
@@ -78,15 +78,16 @@ def ledger_poster(rows: Sequence) -> Figure:
     """
     if not rows:
         raise ValueError("The ledger has no row yet: run `python3 kit.py bench --save`.")
-    figure = new_figure(13.0, 2.4 + 0.52 * len(rows))
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.7))
+    figure = new_figure(11.6, 1.7 + 0.34 * len(rows))
+    figure.get_layout_engine().set(w_pad=0.2)  # inches: a note may reach beyond its axes
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2))
     colours = [colour("compressed" if row.compressed else "fp32") for row in rows]
     _dots(left, [row.file_bytes for row in rows], colours, [_size(row) for row in rows], 30)
-    _dots(right, [row.p50_ms for row in rows], colours, [_speed(row) for row in rows], 2000)
+    _dots(right, [row.p50_ms for row in rows], colours, [_speed(row) for row in rows], 10_000)
     left.set(xlabel="bytes of the file (log scale)", ylabel="model", title="What it weighs")
     right.set(xlabel="milliseconds a frame (log scale)", title="What a frame takes, one core")
     left.xaxis.set_major_formatter(lambda value, _: readable_count(value))
-    right.xaxis.set_major_formatter("{x:g}")
+    right.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value <= 1000 else "")
     right.axvline(FRAME_BUDGET_MS, color=BUDGET, linestyle="--")
     right.annotate(
         f"{FRAME_BUDGET_MS:.0f} ms", (FRAME_BUDGET_MS, -0.55), (5, 0), color=BUDGET, **LABEL

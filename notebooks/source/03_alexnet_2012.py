@@ -1068,7 +1068,7 @@ print(classroom.gpu_lines(networks=("alexnet", "vgg16")))
 #
 # The story of 2012 is told everywhere. Here are its three claims, beside their sources.
 #
-# | | it is often told | the paper says | counted or measured here |
+# | part | it is often told | the paper says | counted or measured here |
 # |---|---|---|---|
 # | training | days instead of weeks or months | {{published.alexnet.paper.training_days}} days, on {{published.alexnet.paper.gpus}} GPUs | under two days at the cards' peak, so the paper reached a third of it |
 # | accuracy | ten points better, the only convolutional network of its year | {{published.alexnet.paper.top5_seven_networks_percent}} % against {{published.alexnet.paper.second_entry_top5_percent}} % | 10.9 points with further images, 9.8 without; of five other teams none names a network |

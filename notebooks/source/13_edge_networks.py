@@ -377,25 +377,29 @@ front.reveal(
 
 # %% tags=["hide-input"] slide="Equal accuracy with a tenth of the MACs" minutes=3 tour=2
 SMALL = ("mobile", "shuffle", "mnas", "squeeze", "efficientnet", "repvgg")
-NAMED = {key: IDEAS[key][0] for key in ("alexnet", "vgg16", "resnet18", "convnext_tiny",
-                                        "squeezenet1_0", "mobilenet_v2",
-                                        "shufflenet_v2_x1_0", "efficientnet_lite0",
-                                        "repvgg_a0")}  # fmt: skip
+NAMED = {key: IDEAS[key][0] for key in
+         ("alexnet", "vgg16", "resnet18", "convnext_tiny", "squeezenet1_0", "mobilenet_v2",
+          "shufflenet_v2_x1_0", "efficientnet_lite0", "repvgg_a0")}  # fmt: skip
 # what `python3 -m studies.edge_networks` has timed so far
 timed = {key: row["threads_1"]["onnxruntime"]["p50_ms"] for key, row in networks.items()
          if "threads_1" in row}  # fmt: skip
 panels = [({key: row["published_top1"] for key, row in networks.items()},
            "published accuracy, % (top 1)")]  # fmt: skip
 panels += [(timed, "milliseconds here, ONNX Runtime, one thread")] if timed else []
+# where a name stands beside its point, if not below to the right: clear of lines and other points
+SHIFTS = ({"efficientnet_lite0": (8, 1), "mobilenet_v2": (-6, -5), "alexnet": (8, -5),
+           "squeezenet1_0": (8, -1), "convnext_tiny": (8, -5)},
+          {"efficientnet_lite0": (-6, 2), "repvgg_a0": (-5, 5), "alexnet": (-6, -9)})  # fmt: skip
 figure = classroom.plots.new_figure(4.9 * len(panels) + 1.5, 4.2)
-for axes, (values, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels,
-                                 strict=True):  # fmt: skip
+rows = zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, SHIFTS, strict=False)
+for axes, (values, label), shifts in rows:
     for key, value in values.items():
         colour = classroom.plots.COMPRESSED if key.startswith(SMALL) else classroom.plots.FP32
-        axes.plot(networks[key]["macs"] / 1e6, value, "o", color=colour)
+        point, shift = (networks[key]["macs"] / 1e6, value), shifts.get(key, (5, -13))
+        axes.plot(*point, "o", color=colour)
         if key in NAMED:
-            axes.annotate(NAMED[key], (networks[key]["macs"] / 1e6, value), (5, -10), fontsize=8.5,
-                          textcoords="offset points", color=colour)  # fmt: skip
+            axes.annotate(NAMED[key], point, shift, textcoords="offset points", color=colour,
+                          ha="left" if shift[0] > 0 else "right")  # fmt: skip
     axes.set(xscale="log", xlabel="million MACs an image of 224x224", ylabel=label)
 if timed:
     axes.set(yscale="log")
@@ -418,7 +422,8 @@ classroom.show(figure,
 # any processor (chapter 09). A dash is a form that could not be made or was not timed.
 
 # %% tags=["hide-input"]
-FLOATS = {"eager": "eager", "channels_last": "ch. last", "onnxruntime": "ORT", "openvino": "OpenVINO"}
+FLOATS = {"eager": "eager", "channels_last": "ch. last", "onnxruntime": "ORT",
+          "openvino": "OpenVINO"}  # fmt: skip
 INT8 = {"onnxruntime_int8": "ORT int8", "onnxruntime_int8_7_bits": "ORT 7 bits",
         "openvino_int8_7_bits": "OV 7 bits"}  # fmt: skip
 one_thread = {key: row["threads_1"] for key, row in networks.items() if "threads_1" in row}
