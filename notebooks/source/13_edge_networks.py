@@ -470,7 +470,14 @@ assert "cat" in guesses(centre(photograph("chelsea")))[0][0]
 # It knows 1,000 names and must choose among them. A photographer with a tripod is a *tripod*, since no class is called
 # "photographer", and a rocket is a *missile*. It answers for every picture, also for one that it has no name for.
 #
-# **Your own photograph:** give `photograph` the path of a file, such as `photograph("dog.jpg")`.
+# **Your own photograph:** hold something into your camera, or open a picture from a file. The page sends it to the kernel,
+# which runs where you started the lab, and to nobody else. No picture is saved, not even in this notebook.
+
+# %% tags=["nbval-ignore-output"]
+classroom.Webcam(guesses)
+
+# %% [markdown]
+# The picture above is the kit's, until you take one. For the cells below, `photograph("dog.jpg")` opens any file.
 #
 # ### Where does it look?
 #
@@ -590,6 +597,11 @@ for key in gains["onnxruntime_int8_7_bits"]["slower"]:
 # `edu.report` takes any network and an input, makes every form that this kit can make of it, and shows them in one table. With
 # `data` it quantizes too. `your_network.ipynb`, beside the chapters, is a template to fill in; `python3 kit.py report
 # MODULE:FUNCTION` writes a page.
+#
+# Does it hold for any network? A study gave it {{results.report_networks.summary.networks:.0f}} networks of torchvision, with random weights. It made
+# {{results.report_networks.summary.made:.0f}} of {{results.report_networks.summary.forms:.0f}} forms. Each file was held against a second network of the old shape, in which weights alone
+# were changed; int8 files against the integers in memory and against ONNX Runtime's own. Answers that were wrong:
+# {{results.report_networks.summary.wrong:.0f}}. A form that was not made says why.
 
 # %% [markdown]
 # ## Claims
