@@ -597,11 +597,6 @@ for key in gains["onnxruntime_int8_7_bits"]["slower"]:
 # `edu.report` takes any network and an input, makes every form that this kit can make of it, and shows them in one table. With
 # `data` it quantizes too. `your_network.ipynb`, beside the chapters, is a template to fill in; `python3 kit.py report
 # MODULE:FUNCTION` writes a page.
-#
-# Does it hold for any network? A study gave it {{results.report_networks.summary.networks:.0f}} networks of torchvision, with random weights. It made
-# {{results.report_networks.summary.made:.0f}} of {{results.report_networks.summary.forms:.0f}} forms. Each file was held against a second network of the old shape, in which weights alone
-# were changed; int8 files against the integers in memory and against ONNX Runtime's own. Answers that were wrong:
-# {{results.report_networks.summary.wrong:.0f}}. A form that was not made says why.
 
 # %% [markdown]
 # ## Claims
