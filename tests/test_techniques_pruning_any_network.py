@@ -14,6 +14,8 @@ from torch.nn.utils import prune as reference
 import edu_lib as edu
 from edu_lib.techniques.factorization import factor, separate
 from edu_lib.techniques.pruning import (
+    NotFollowed,
+    layers_to_skip,
     masks_of,
     plan_channels,
     prune,
@@ -330,6 +332,28 @@ def test_what_cannot_be_followed_is_named_and_stays_when_skipped(name):
         smaller = halved(model, skip=skip)
         assert smaller.first.out_channels == smaller.fc.out_features == 4
         assert smaller.stem.out_channels == 8
+
+
+def test_all_layers_to_skip_are_found_at_once():
+    torch.manual_seed(0)
+
+    def run(net, x):
+        x = cut(F.relu(net.first(x)))
+        x = net.norm(F.relu(net.second(x)).flatten(2).transpose(1, 2)).mean(1)
+        return net.out(F.relu(net.fc(x)))
+
+    cut = CUTS["shuffle"]
+    model = Net(
+        run, first=conv(3, 8), second=nn.Conv2d(8, 8, 4, 4), norm=nn.LayerNorm(8),
+        fc=nn.Linear(8, 8), out=nn.Linear(8, 2),
+    )  # fmt: skip
+    with pytest.raises(NotFollowed) as refusal:
+        prune_channels(model, X, ratio=0.5)
+    skip = layers_to_skip(model, X)
+    assert set(refusal.value.skip) <= set(skip) == {"first", "second"}
+    smaller = halved(model, skip=skip)
+    assert (smaller.first.out_channels, smaller.fc.out_features) == (8, 4)
+    assert layers_to_skip(nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 2)), X) == []
 
 
 class Filter(nn.Module):

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from edu_lib.cost import count_cost
-from edu_lib.deploy import container
 from edu_lib.graph import Inputs, as_inputs
 from edu_lib.measure.latency import measure_latency
 from edu_lib.measure.results import write_json
@@ -22,12 +21,14 @@ from edu_lib.reporting.forms import (
     FLOAT,
     Form,
     OnnxModule,
+    Row,
     compare_answers,
     file_runner,
     forms,
     noted,
     outputs_in_batches,
     ready,
+    saved_and_loaded,
     sentence,
     weights_file,
     write_file,
@@ -42,27 +43,6 @@ JUDGED, BATCH_SIZE = 64, 8
 BLOCKS, BLOCK_MS = 30, 2
 # seconds that a form takes beside running the network, and how many forwards it runs
 SECONDS_A_FORM, FORWARDS_A_FORM = 8, 120
-
-
-@dataclasses.dataclass
-class Row:
-    """One form; None where something could not be had, and then `note` says why.
-
-    same_answers: percent of the data on which the largest output is the float network's.
-    difference: ||y - y_float|| / ||y_float|| in percent, over all outputs.
-    """
-
-    name: str
-    params: int | None = None
-    macs: int | None = None
-    file_bytes: int | None = None
-    ms: float | None = None
-    runs_in: str = ""
-    void: bool = False
-    quality: float | None = None
-    same_answers: float | None = None
-    difference: float | None = None
-    note: str = ""
 
 
 @dataclasses.dataclass(repr=False)
@@ -207,28 +187,30 @@ def _measured(form: Form, model: nn.Module, X: tuple, data: tuple | None, judged
             changed.eval()
             cost = count_cost(changed, X)
             row.params, row.macs = cost.params, cost.macs
-            _judge(row, changed, judged, wanted, quality)
+            by_integers = form.needs_data  # then it is their kernels whose answers count
+            answers = _judge(row, changed, judged, wanted, None if by_integers else quality)
             row.file_bytes = write_file(changed, X, path).stat().st_size
             if form.weighs_weights:
                 row.file_bytes = len(weights_file(changed))
-            if form.needs_data:  # what integer kernels answer
-                _judge(row, OnnxModule(path), judged, wanted, quality)
+            got = _judge(row, OnnxModule(path), judged, wanted, quality if by_integers else None)
+            row.file_difference, _ = compare_answers(got, answers)
         except Exception as error:  # a report goes on whatever a form of this network raises
             row.note = sentence(error)
         rows = _timed(row, model if form.name == FLOAT else None, path, X)
         if form.name == FLOAT:
-            rows.append(_contained(model, X, Path(folder)))
+            rows.append(_contained(model, X, Path(folder), judged, wanted))
     row.note = "; ".join(filter(None, [row.note, *notes]))
     return rows
 
 
 def _judge(row: Row, changed: nn.Module, judged: tuple, wanted: list[Tensor],
-           quality: Callable | None) -> None:  # fmt: skip
-    """Fills in how the answers compare with those of the float network."""
+           quality: Callable | None = None) -> list[Tensor]:  # fmt: skip
+    """Fills in how the answers, which it returns, compare with those of the float network."""
     got = outputs_in_batches(changed, judged, BATCH_SIZE)
     row.difference, row.same_answers = compare_answers(got, wanted)
     if quality is not None:
         row.quality = float(quality(changed))
+    return got
 
 
 def _timed(row: Row, eager: nn.Module | None, path: Path, X: tuple) -> list[Row]:
@@ -248,11 +230,12 @@ def _timed(row: Row, eager: nn.Module | None, path: Path, X: tuple) -> list[Row]
     ]
 
 
-def _contained(model: nn.Module, X: tuple, folder: Path) -> Row:
-    """The bytes of the kit's container, exact."""
-    row = Row(f"{FLOAT}, container")
+def _contained(model: nn.Module, X: tuple, folder: Path, judged: tuple,
+               wanted: list[Tensor]) -> Row:  # fmt: skip
+    """The bytes of the kit's container, and the answers of the network that comes out of it."""
+    row, path = Row(f"{FLOAT}, container"), folder / "network.30f"
     try:
-        path = container.save(model, folder / "network.30f", example_input=X)
+        _judge(row, saved_and_loaded(model, X, path), judged, wanted)
         row.file_bytes = path.stat().st_size
     except Exception as error:  # as above
         row.note = sentence(error)

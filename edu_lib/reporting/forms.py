@@ -12,18 +12,19 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from edu_lib.deploy import export_int8, export_onnx, session
+from edu_lib.deploy import container, export_int8, export_onnx, session
 from edu_lib.graph import Inputs, as_inputs
 from edu_lib.layers import copied, to_plain
 from edu_lib.measure.runner import Runner
 from edu_lib.techniques.factorization import factor, ranks_by_energy, separate
-from edu_lib.techniques.pruning import prune_channels
+from edu_lib.techniques.pruning import NotFollowed, layers_to_skip, prune_channels
 from edu_lib.techniques.quantization import QuantizedLayer, quantize_static, quantize_weights
 
 FLOAT = "float32"
 PRUNED = (0.25, 0.5, 0.75)  # shares of the channels that go
 ENERGY = 0.9  # what low rank keeps of each layer's squared weights
 BLOCK_SIZE = 32
+NAMED = 3  # layers in a note
 Make = Callable[[nn.Module, Inputs, Inputs], nn.Module]
 
 
@@ -41,6 +42,29 @@ class Form:
     needs_data: bool = False
     weighs_weights: bool = False
     recovers: bool = False
+    note: str = ""
+
+
+@dataclass
+class Row:
+    """One form; None where something could not be had, and then `note` says why.
+
+    same_answers: percent of the data on which the largest output is the float network's.
+    difference: ||y - y_float|| / ||y_float|| in percent, over all outputs.
+    file_difference: the same, of its file to the network in memory that the file was written from.
+    """
+
+    name: str
+    params: int | None = None
+    macs: int | None = None
+    file_bytes: int | None = None
+    ms: float | None = None
+    runs_in: str = ""
+    void: bool = False
+    quality: float | None = None
+    same_answers: float | None = None
+    difference: float | None = None
+    file_difference: float | None = None
     note: str = ""
 
 
@@ -78,7 +102,19 @@ def _few_bits(model: nn.Module, X: Inputs, data: Inputs) -> nn.Module:
 
 
 def _pruned(share: float) -> Make:
-    return lambda model, X, data: prune_channels(model, X, ratio=share)
+    def make(model: nn.Module, X: Inputs, data: Inputs) -> nn.Module:
+        try:
+            return prune_channels(model, X, ratio=share)
+        except NotFollowed as refusal:
+            skip = layers_to_skip(model, X)
+            named = ", ".join(skip[:NAMED]) + (
+                f" and {len(skip) - NAMED} more" * (len(skip) > NAMED)
+            )
+            reason = str(refusal).partition(";")[0]
+            warnings.warn(f"all channels stay in {named}: {reason}", stacklevel=2)
+            return prune_channels(model, X, ratio=share, skip=skip)
+
+    return make
 
 
 def _low_rank(model: nn.Module, X: Inputs, data: Inputs) -> nn.Module:
@@ -90,6 +126,15 @@ def write_file(model: nn.Module, X: Inputs, path: Path) -> Path:
     if any(isinstance(part, QuantizedLayer) for part in model.modules()):
         return export_int8(model, X, path)
     return export_onnx(to_plain(model), X, path)
+
+
+@torch.no_grad()
+def saved_and_loaded(model: nn.Module, X: Inputs, path: Path) -> nn.Module:
+    """The network that the kit's container at `path` gives back, read into one of zeros."""
+    blank = copied(model)
+    for each in (*blank.parameters(), *blank.buffers()):
+        each.zero_()
+    return container.load(container.save(model, path, example_input=X), into=blank)
 
 
 class OnnxModule(nn.Module):
@@ -125,10 +170,13 @@ def outputs_in_batches(model: nn.Module, inputs: Inputs, size: int) -> list[Tens
 def compare_answers(got: list[Tensor], wanted: list[Tensor]) -> tuple[float, float | None]:
     """(||y - y_0|| / ||y_0|| over all outputs, share of equal largest outputs), in percent.
 
-    The share is None where the first output has no classes in dimension 1.
+    The share is None where the first output has no classes in dimension 1. Raises ValueError for
+    numbers that are not finite where the float network's are.
     """
     off = size = 0.0
     for y, y_0 in zip(got, wanted, strict=True):
+        if not y[y_0.isfinite()].isfinite().all():
+            raise ValueError("its answers hold infinity or what is no number")
         off += float((y - y_0).nan_to_num().square().sum())
         size += float(y_0.nan_to_num().square().sum())
     same = None

@@ -475,7 +475,14 @@ assert "cat" in guesses(centre(photograph("chelsea")))[0][0]
 # It knows 1,000 names and must choose among them. A photographer with a tripod is a *tripod*, since no class is called
 # "photographer", and a rocket is a *missile*. It answers for every picture, also for one that it has no name for.
 #
-# **Your own photograph:** give `photograph` the path of a file, such as `photograph("dog.jpg")`.
+# **Your own photograph:** hold something into your camera, or open a picture from a file. The page sends it to the kernel,
+# which runs where you started the lab, and to nobody else. No picture is saved, not even in this notebook.
+
+# %% tags=["nbval-ignore-output"]
+classroom.Webcam(guesses)
+
+# %% [markdown]
+# The picture above is the kit's, until you take one. For the cells below, `photograph("dog.jpg")` opens any file.
 #
 # ### Where does it look?
 #

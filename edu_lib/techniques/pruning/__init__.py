@@ -6,9 +6,10 @@ Single weights are masked (`prune`), in steps (`prune_in_steps`) or to find lott
 
 from edu_lib.techniques.pruning.channel_choice import channel_scores
 from edu_lib.techniques.pruning.channel_graph import ChannelGraph, ChannelGroup
-from edu_lib.techniques.pruning.channel_trace import trace_channels
+from edu_lib.techniques.pruning.channel_trace import NotFollowed, trace_channels
 from edu_lib.techniques.pruning.channels import (
     ChannelPlan,
+    layers_to_skip,
     plan_channels,
     prune_channels,
     remove_channels,
@@ -53,6 +54,7 @@ __all__ = [
     "ChannelGroup",
     "ChannelPlan",
     "Mask",
+    "NotFollowed",
     "Ticket",
     "channel_scores",
     "csr_matmul",
@@ -61,6 +63,7 @@ __all__ = [
     "gradient_scores",
     "lamp_score",
     "lamp_scores",
+    "layers_to_skip",
     "lottery_ticket",
     "magnitude_mask",
     "magnitude_scores",

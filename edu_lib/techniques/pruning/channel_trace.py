@@ -37,6 +37,14 @@ from edu_lib.techniques.pruning.channel_rules import (
 CLOSED = (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
 
 
+class NotFollowed(ValueError):
+    """Channels pass something that cannot be followed. skip: the layers that make them."""
+
+    def __init__(self, message: str, skip: list[str]):
+        super().__init__(message)
+        self.skip = skip
+
+
 def trace_channels(
     model: nn.Module, example_input: Inputs, skip: Collection[str] = ()
 ) -> ChannelGraph:
@@ -48,8 +56,9 @@ def trace_channels(
     more outputs or layers (auxiliary heads), its graph is run too.
     example_input: one batch as forward takes it, [N, C, H, W] or a tuple of tensors.
     skip: names of layers, or of parts that hold layers, whose output channels stay.
-    Raises ValueError naming the layer whose operation cannot be followed, and what to skip; for an
-    unknown name; for a wrapped layer. The network's input and output channels always stay.
+    Raises NotFollowed, a ValueError, naming the layer whose operation cannot be followed, and what
+    to skip; ValueError for an unknown name; for a wrapped layer. The network's input and output
+    channels always stay.
     Source: Fang et al. 2023, "DepGraph: Towards Any Structural Pruning". Taught in chapter 08.
     """
     skip = known_parts(model, skip)
@@ -202,9 +211,11 @@ def _finished(tracer: ChannelTracer, shapes: tuple[object, object]) -> ChannelGr
     blocked = set().union(*(each for _, each in free))
     if blocked:
         first = next(here for here, each in free if each)
-        raise ValueError(
+        skip = _makers(places, blocked)
+        raise NotFollowed(
             f"{first} does something with its channels that cannot be followed; "
-            f"skip={_makers(places, blocked)!r} leaves those channels whole"
+            f"skip={skip!r} leaves those channels whole",
+            skip,
         )
     resized = set().union(*(_free(numbers, each) for each in tracer.resized))
     return ChannelGraph(

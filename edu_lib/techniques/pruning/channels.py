@@ -20,7 +20,7 @@ from edu_lib.techniques.pruning.channel_graph import (
     without_channels,
     zeroed_channels,
 )
-from edu_lib.techniques.pruning.channel_trace import trace_channels
+from edu_lib.techniques.pruning.channel_trace import NotFollowed, trace_channels
 from edu_lib.techniques.pruning.criteria import Loss, check_sparsity
 from edu_lib.techniques.pruning.unstructured import geometric
 
@@ -121,8 +121,9 @@ def plan_channels(
     16 channels at a time; a group that is no wider stays whole.
     skip: names of layers, or of parts that hold layers, whose output channels stay.
     origin: the graph of the network before earlier steps, to which shares refer; None: this one's.
-    Raises ValueError naming a layer whose channels cannot be followed, and what to skip; for masks
-    and other wrapped layers; for shares out of range or out of reach.
+    Raises ValueError naming a layer whose channels cannot be followed, and what to skip
+    (`layers_to_skip` finds all such layers); for masks and other wrapped layers; for shares out of
+    range or out of reach.
     Sources: in each importance, and Fang et al. 2023, "DepGraph". Taught in chapter 08.
     """
     _check_shares(ratio, mac_share)
@@ -147,6 +148,22 @@ def plan_channels(
         return ChannelPlan(graph, choose(ratio))
     most_macs = mac_share * origin.macs(origin.none_removed())
     return ChannelPlan(graph, choose_by_macs(graph, choose, most_macs))
+
+
+def layers_to_skip(model: nn.Module, example_input: Inputs) -> list[str]:
+    """The layers that must keep all their channels, so that those of the others can be followed.
+
+    Most networks have none; in ShuffleNets it is those whose outputs are dealt out. Raises what
+    `trace_channels` raises for other reasons.
+    """
+    skip: list[str] = []
+    while True:
+        try:
+            trace_channels(model, example_input, skip)
+        except NotFollowed as refusal:
+            skip += refusal.skip
+        else:
+            return skip
 
 
 def remove_channels(model: nn.Module, plan: ChannelPlan) -> nn.Module:
