@@ -114,7 +114,13 @@ def predict(
 def _input_for(text: str, options: list[str] | None, unit: str | None) -> Choices | W.Text:
     if options is not None:
         return Choices(text, options)
-    return W.Text(placeholder=f"your guess in {unit}", description=unit, tooltip=text)
+    # one message when the field is left: letter by letter, the button's could overtake the last
+    return W.Text(
+        placeholder=f"your guess in {unit}",
+        description=unit,
+        tooltip=text,
+        continuous_update=False,
+    )
 
 
 def with_unit(value: str | float, unit: str | None) -> str:
