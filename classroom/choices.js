@@ -12,6 +12,7 @@ function render({ model, el }) {
     button.name = "answer";
     button.addEventListener("change", () => {
       model.set("index", index);
+      model.send({ index }); // at once: a changed state waits, and a button's message overtakes it
       model.save_changes();
     });
     label.append(button, option);

@@ -26,12 +26,20 @@ class Choices(anywidget.AnyWidget):
 
     def __init__(self, question: str, options: Sequence[str]):
         super().__init__(question=question, options=list(options))
+        self._told: int | None = None  # by a message, which comes before `index` does
+        self.on_msg(self._hear)
 
     @property
     def value(self) -> str | None:
         """The chosen answer, or None. Setting it raises ValueError unless it is an option."""
-        return None if self.index is None else self.options[self.index]
+        number = self.index if self._told is None else self._told
+        return None if number is None else self.options[number]
 
     @value.setter
     def value(self, answer: str) -> None:
-        self.index = self.options.index(answer)
+        self.index, self._told = self.options.index(answer), None
+
+    def _hear(self, _widget, content: dict, _buffers: list) -> None:
+        number = content.get("index")
+        if number in range(len(self.options)):
+            self._told = number

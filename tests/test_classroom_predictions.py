@@ -114,3 +114,20 @@ def test_a_large_number_is_never_shown_as_a_power_of_ten():
     assert question._input.value == "1,500"
     assert with_unit(999.7, "ms") == "1,000 ms"
     assert with_unit(0.02754, "ms") == "0.0275 ms"
+
+
+def test_a_choice_is_known_before_its_state_arrives():
+    """Keys pressed fast: the message of a choice comes first, its state after the button's."""
+    question = predict("ch00.colour", "Which one?", options=["red", "green"])
+    choices = question._input
+    choices._handle_custom_msg({"index": 1}, [])
+    choices.set_state({"index": 0})  # an older state, which waited
+    question._button.click()
+    assert question.guess == "green"
+    assert choices.value == "green"
+
+
+def test_a_message_that_names_no_answer_chooses_nothing():
+    question = predict("ch00.colour", "Which one?", options=["red", "green"])
+    question._input._handle_custom_msg({"index": 2}, [])
+    assert question._input.value is None
