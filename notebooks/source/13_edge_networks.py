@@ -502,7 +502,7 @@ def class_activation(picture) -> tuple[np.ndarray, int]:
 
 
 # %% tags=["hide-input", "nbval-ignore-output"] slide="Where a trained network looks" minutes=1
-figure = classroom.plots.new_figure(9.4, 3.0)
+figure = classroom.plots.new_figure(7.8, 2.5)
 for axes, name in zip(figure.subplots(1, 4), ("chelsea", "coffee", "camera", "rocket"),
                       strict=True):  # fmt: skip
     picture = centre(photograph(name))

@@ -625,12 +625,6 @@ classroom.claims_table([
     target("a file of at most 100 KB", 100, study["file_bytes"] / 1000, "KB", "lower"),
     target("pruning and int8 together gain 0.8 of the product", 0.8, study["combined_share"],
            "share"),
-    *(target(f"second processor: {says}", goal, amx[key], unit) for says, goal, key, unit in (
-        ("60 times faster than in PyTorch", 60, "gain_vs_eager", "times"),
-        ("25 times faster than in ONNX Runtime", 25, "gain_vs_onnxruntime", "times"),
-        ("25 times faster than in OpenVINO", 25, "gain_vs_openvino", "times"),
-        ("300 frames a second", 300, "fps", "frames a second"),
-        ("30 frames a second at 512x1024", 30, "fps_512x1024", "frames a second"))),
     target("quality first: 25 times faster than the three in ONNX Runtime", 25,
            quality["gain_vs_onnxruntime"], "times"),
     target("quality first: at most 1 point of mean IoU lost", -1, quality["miou_change_points"],
@@ -639,6 +633,21 @@ classroom.claims_table([
            quality["depth_change_percent"], "%"),
     target("quality first: at most 3 % more steering error", 3, quality["steering_change_percent"],
            "%", "lower"),
+])  # fmt: skip
+
+# %% [markdown]
+# The same speeds on the second processor:
+
+# %% tags=["nbval-ignore-output"]
+classroom.claims_table([
+    target(f"second processor: {says}", goal, amx[key], unit)
+    for says, goal, key, unit in (
+        ("60 times faster than in PyTorch", 60, "gain_vs_eager", "times"),
+        ("25 times faster than in ONNX Runtime", 25, "gain_vs_onnxruntime", "times"),
+        ("25 times faster than in OpenVINO", 25, "gain_vs_openvino", "times"),
+        ("300 frames a second", 300, "fps", "frames a second"),
+        ("30 frames a second at 512x1024", 30, "fps_512x1024", "frames a second"),
+    )
 ])  # fmt: skip
 
 # %% [markdown]
