@@ -614,10 +614,10 @@ for key in gains["onnxruntime_int8_7_bits"]["slower"]:
 # some slower. Gates are one reason: Sigmoid or HardSigmoid, the product (Mul), and the steps from integers to floats and
 # back (DequantizeLinear, QuantizeLinear) stand beside the convolutions. In MNASNet it is the convolutions themselves.
 #
-# ### The same files on another processor
+# ### The same networks on another processor
 #
 # Is that int8, or this processor? The study ran once more on an Intel Xeon whose instructions multiply whole tiles of
-# bytes (AMX). Nothing else changed: the same networks, the same files.
+# bytes (AMX): the same networks, with files made there by the same recipe.
 
 # %% tags=["hide-input"]
 second = edu.load_result("edge_networks_amx")
