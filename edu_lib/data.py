@@ -4,6 +4,7 @@ Images come back as float32 tensors in [0, 1] of shape [N, 1, 28, 28], labels as
 The archives are part of the repository (data/README.md): nothing is downloaded.
 """
 
+import gc
 import gzip
 import hashlib
 import math
@@ -144,6 +145,7 @@ class Dataset:
 
     def _read(self, split: str) -> tuple[Tensor, Tensor]:
         """Images, uint8 [N, 28, 28], and labels, uint8 [N], of "train" or "test"."""
+        gc.collect()  # a cycle may hold images read before: PyTorch's first optimizer leaves one
         images, labels = (ARCHIVES[f"{split}_{kind}"] for kind in ("images", "labels"))
         return read_idx(self.folder / images), read_idx(self.folder / labels)
 

@@ -432,6 +432,7 @@ modern_test
 
 # %% tags=["nbval-ignore-output"] slide="One minute of training today" minutes=1
 torch.manual_seed(0)
+data = edu.mnist()  # read anew if asked: the memory of all 60,000 goes back
 lenet_1998 = edu.models.LeNet1998()
 history_1998 = edu.fit(
     lenet_1998, data.fit.X, data.fit.y, validation=(data.validation.X, data.validation.y),
