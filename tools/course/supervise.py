@@ -175,7 +175,7 @@ def too_much(process, state: Run, limits: Limits, deadline: float) -> str:
     family = processes_of(process)
     if len(family) > MOST_PROCESSES:
         return f"it started more than {MOST_PROCESSES} processes"
-    if sum(map(resident_bytes, family)) > limits.memory_gb * 1e9:
+    if sum(map(own_bytes, family)) > limits.memory_gb * 1e9:
         return f"it took more than {limits.memory_gb:g} GB of memory"
     return ""
 
@@ -202,10 +202,14 @@ def processes_of(process) -> list[psutil.Process]:
         return []
 
 
-def resident_bytes(process: psutil.Process) -> int:
-    """Memory of one process; 0 if it is gone."""
+def own_bytes(process: psutil.Process) -> int:
+    """Memory of one process without the libraries that it shares; 0 if it is gone.
+
+    What fence.py refuses is counted so too: of one process it speaks first, and this of several.
+    """
     try:
-        return process.memory_info().rss
+        memory = process.memory_info()
+        return memory.rss - getattr(memory, "shared", 0)
     except psutil.Error:
         return 0
 
