@@ -143,7 +143,7 @@ def time_layers(
     threads = resolve_threads(threads)
     cost = count_cost(model, tuple(X.shape))
     device = torch.device(device or "cpu")
-    model, X = copy.deepcopy(model).eval().to(device), X.detach().to(device)
+    model, X = _on_the_same_weights(model).eval().to(device), X.detach().to(device)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
         X = X.contiguous(memory_format=torch.channels_last)
@@ -156,6 +156,12 @@ def time_layers(
         for layer in cost.layers
         if layer.output_shape is not None
     ]
+
+
+def _on_the_same_weights(model: nn.Module) -> nn.Module:
+    """A copy whose parameters lie where those of `model` lie, until it converts or moves them."""
+    same = {id(each): nn.Parameter(each.detach(), False) for each in model.parameters()}
+    return copy.deepcopy(model, same)
 
 
 class _Stopwatch:
