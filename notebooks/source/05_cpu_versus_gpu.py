@@ -134,9 +134,10 @@ draw_times(
 # ## Predict: the same work on your kind of machine
 #
 # Sixteen Xeon cores of 2014 took
-# {{published.cnn_benchmarks.networks.vgg16.dual_xeon.forward_ms:,.0f}} ms for VGG-16. The machine
-# that built this page has {{results.cpu_gpu.cpu.threads}} cores ({{results.cpu_gpu.cpu.name}}). It
-# runs the same 16 images in **FP32**, numbers of 32 bits, in the fastest form that we found.
+# {{published.cnn_benchmarks.networks.vgg16.dual_xeon.forward_ms:,.0f}} ms for VGG-16. The machine of
+# this kit's study, *here* in the figures, has {{results.cpu_gpu.cpu.threads}} cores of today
+# ({{results.cpu_gpu.cpu.name}}). It runs the same 16 images in **FP32**, numbers of 32 bits, in the
+# fastest form that we found.
 
 # %%
 two_cores = classroom.predict(
@@ -354,7 +355,7 @@ print(f"forms that PyTorch refused on that machine: {'; '.join(cpu['failed_forms
 # **See:** the forms of the libraries do every multiplication. The best of them,
 # {{results.cpu_gpu.cpu.vgg16_target.library_form}}, works at
 # {{results.cpu_gpu.cpu.best.vgg16.batch_16_library.gflops:.0f}} GFLOP/s, and the fastest kernel
-# that we found on this machine at {{results.cpu_gpu.cpu.rooflines.all.peak_gflops:.0f}}. That is
+# that we found on that machine at {{results.cpu_gpu.cpu.rooflines.all.peak_gflops:.0f}}. That is
 # the ceiling for a program that works harder. The way out is to work less: fewer multiplications,
 # or fewer bits.
 #
@@ -664,8 +665,7 @@ classroom.show(
 # linear layer, so it gains little.
 #
 # **Explore.** Choose a layer and move the batch. Watch for the batch at which a linear layer
-# reaches the flat roof. Does a convolution care? The roof is that of the machine that built this
-# page.
+# reaches the flat roof. Does a convolution care? The roof is that of the study's machine.
 
 # %% tags=["hide-input"]
 page_roof = Roofline(**{
@@ -739,7 +739,7 @@ classroom.show(
 # enough, there is a batch below which the CPU is faster: the **crossover**. A large card may win
 # from the first image on.
 #
-# First the published times of AlexNet beside this machine. The Titan X is the one of 2015, the
+# First the published times of AlexNet beside the study's machine. The Titan X is the one of 2015, the
 # Tegra X1 the GPU of a small board for robots and drones. The CPU's times are those of one program,
 # PyTorch in `channels_last`, at every batch; the next figure adds its fastest one.
 
@@ -857,7 +857,7 @@ classroom.check("ch05.crossover", crossover)
 #
 # So far every processor was free and large. Now put the network where the camera is. One image, the
 # budget of one frame at thirty a second, and three rungs: a graphics card, the GPU of a small
-# board, this machine's CPU.
+# board, the CPU of the study's machine.
 
 # %% slide="Down the ladder, from a Titan to a small board"
 rows = []

@@ -191,7 +191,7 @@ print(server)
 # lost {{results.edge_server.lost}} answers. And however the notebook ended, by itself, by an
 # interrupt or killed, no server was left running (`studies/edge_server.py`).
 #
-# What does the server itself add? On the machine that built this page the network computes for
+# What does the server itself add? On the machine of the study below the network computes for
 # {{results.cloud_edge.server.compute_p50_ms:.1f}} ms, and HTTP on one and the same machine adds
 # {{results.cloud_edge.server.overhead_p50_ms:.1f}} ms.
 #
@@ -433,7 +433,7 @@ classroom.check("ch06.ages", ages_ms)
 # ## All networks, ten minutes each
 #
 # The study `studies/cloud_edge.py` did this for every profile, with the server's times as measured
-# on the machine that built this page. The upper bar of each pair is an instant server, the lower
+# on its own machine ({{results.cloud_edge.machine.cpu}}). The upper bar of each pair is an instant server, the lower
 # bound for any cloud; the lower bar is the server that you started above.
 
 # %% tags=["hide-input"] slide="How many frames miss 33 milliseconds" tour=2
