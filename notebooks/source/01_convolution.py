@@ -991,6 +991,7 @@ classroom.plots.frame_budget_bar(
 # - *Depthwise*: as many groups as channels. *Pointwise*: a kernel of 1x1, which mixes channels
 #   alone.
 # - *MAC*: one multiplication and one addition; two FLOPs.
+# - *Activation*: a value that goes into a layer or comes out of it.
 # - *Receptive field*: the input pixels that can change an output.
 # - *Translation equivariance*: when the input moves, the output moves with it.
 # - *im2col*: windows copied into the columns of a matrix, so that one matrix product convolves.
