@@ -229,7 +229,7 @@ for size in SIZES:
 #
 # So is augmentation the answer to the data bill? Try it on another set before you believe it.
 #
-# ## Clothes: the same trick, and hardly a gain
+# ## Clothes: does the same trick work?
 #
 # Fashion-MNIST has the same shape: 60,000 small grey images, ten classes, photographs of clothes
 # instead of digits. The augmentation is the same, and half of the clothes are also mirrored: a
