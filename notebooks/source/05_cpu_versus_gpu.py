@@ -941,9 +941,8 @@ for axes, key in zip(panels, ("resnet18", "alexnet"), strict=True):
     axes.set(xlabel="milliseconds: dot p50, bar p99", ylim=(len(rows) - 0.5, -0.5))
     axes.set_xlim(0, 1.7 * max(row["p99_ms"] for row in rows))
     axes.set_title(NAMES[key], pad=16)
-labels = [
-    "no load" if row["load"] == "none" else f"{row['processes']} x {row['load']}" for row in rows
-]
+labels = ["no load" if row["load"] == "none" else f"{row['processes']} x {row['load']}"
+          for row in rows]  # fmt: skip
 panels[0].set_yticks(range(len(rows)), labels)
 panels[0].set_ylabel("other work")
 classroom.show(
