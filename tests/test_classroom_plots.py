@@ -254,3 +254,15 @@ def test_the_longest_label_of_the_budget_bar_stays_inside_its_axes():
     (axes,) = figure.axes
     ends = [text.get_window_extent().x1 for text in axes.texts]
     assert max(ends) <= axes.get_window_extent().x1
+
+
+def test_long_names_and_a_time_over_the_budget_leave_the_bars_their_room():
+    name = "AlexNet conv1 (64 kernels), 224x224 (channels_last)"
+    rows = [(name, 0.101, "fp32"), ("depthwise, 320x320 (eager)", 44.8, "fp32")]
+    figure = plots.frame_budget_bar(rows).figure
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    whole = axes.get_window_extent().width
+    shortest, longest = (bar.get_window_extent().width for bar in axes.patches)
+    assert shortest > 0.05 * whole
+    assert longest > 0.4 * whole

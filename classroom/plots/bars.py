@@ -19,6 +19,8 @@ from classroom.plots.style import (
 )
 from classroom.readable import readable_count, readable_number
 
+LEAST_AXIS, WIDEST = 4.8, 9.6  # inches: a budget figure grows until its bars have room
+
 
 @mpl.rc_context(HOUSE_STYLE)
 def frame_budget_bar(
@@ -40,7 +42,7 @@ def frame_budget_bar(
     figure = new_figure(7.6, 1.25 + 0.38 * len(rows))
     axes = figure.subplots()
     times = [ms for _, ms, _ in rows]
-    low = 10 ** math.floor(math.log10(min([*times, budget_ms])) - 0.001)
+    low = 10 ** math.floor(math.log10(min([*times, budget_ms]) / 1.3))  # the shortest bar shows
     high, labels = max([*times, budget_ms]) * 14, []
     for position, (_, ms, key) in enumerate(rows):
         axes.barh(position, ms - low, left=low, color=colour(key), height=0.66)
@@ -63,6 +65,10 @@ def frame_budget_bar(
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     figure.draw_without_rendering()  # from here on, texts and axes have a size
+    missing = LEAST_AXIS - axes.get_window_extent().width / figure.dpi
+    if missing > 0:  # long names took it
+        figure.set_figwidth(min(figure.get_figwidth() + missing, WIDEST))
+        figure.draw_without_rendering()
     axes.set_xlim(low, max([high, *(_room(axes, low, label) for label in labels)]))
     return Figure(figure, _budget_alt(rows, budget_ms, True), _budget_alt(rows, budget_ms, False))
 

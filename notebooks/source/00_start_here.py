@@ -47,7 +47,7 @@ classroom.DigitPad(lenet)
 #
 # A car's camera, a phone, a drone: thirty frames a second is the usual rate. When the next frame
 # arrives, the answer to the last one must be there. That leaves each frame one thirtieth of a
-# second.
+# second: its **budget**.
 
 # %%
 budget_ms = 1000 / 30
@@ -135,9 +135,10 @@ guess = classroom.predict(
 guess
 
 # %% [markdown]
-# Now the measurement. The same network runs in two ways: step by step in PyTorch ("eager"), and
-# exported to a file that ONNX Runtime executes. The timer warms up, repeats, and gives the median
-# (p50: half of the calls were faster).
+# Now the measurement. The same network runs in two ways: step by step in PyTorch (**eager**), and
+# exported to a file in the format **ONNX**, which the program ONNX Runtime executes. The timer warms
+# up, repeats, and gives two numbers. Half of the calls were faster than **p50**, the median, and 99
+# of 100 were faster than **p99**.
 
 # %% tags=["nbval-ignore-output"]
 import tempfile
@@ -161,6 +162,9 @@ guess.reveal("under 1 ms", "its 416,520 multiplications are little work for a co
 # numbers out, and several times faster. For a network this small, eager PyTorch spends most of its
 # time between the layers, not in them. That is why we never call a network slow, or a compressed
 # one fast, before both ran in a good runtime.
+#
+# Are the numbers really the same? A network that reads digits gives ten of them, one for each digit,
+# its **logits**. The largest wins.
 
 # %%
 assert onnx.p50_ms < eager.p50_ms
@@ -169,7 +173,7 @@ same = torch.allclose(torch.from_numpy(logits), lenet(digit), atol=1e-4)
 print(f"both read a {int(logits.argmax())}; same logits: {same}")
 
 # %% [markdown]
-# LeNet-5 fits into the budget hundreds of times. It reads one grey digit of 28x28 pixels. The
+# In ONNX Runtime LeNet-5 fits into the budget hundreds of times. It reads one grey digit of 28x28 pixels. The
 # networks at the end of this kit read a whole street: what is road, how far is everything, where to
 # steer. They begin several times over the budget. The chapters between are about closing that gap.
 #
@@ -302,8 +306,9 @@ classroom.check("ch00.pipeline", in_a_line)
 # %% [markdown]
 # ## The ledger
 #
-# Each chapter adds rows to one table: a model, its quality, its size as a file, its time for one
-# frame. Bars show the time on a logarithmic axis, the red line is the budget. Your first row:
+# Each chapter adds rows to one table: a model, its quality, the numbers that it stores (*params*),
+# its multiplications for one frame (**MACs**: each with an addition), its size as a file and its
+# time. Bars show the time on a logarithmic axis, the red line is the budget. Your first row:
 
 # %% tags=["nbval-ignore-output"]
 cost = edu.count_cost(lenet, (1, 1, 28, 28))

@@ -416,8 +416,9 @@ classroom.check("ch01.output_size", output_size)
 # ## Build it: pooling
 #
 # A stride asks at fewer places. There is a second way to a smaller map: look everywhere, then keep
-# one number for each square of 2x2. This is **pooling**. It has no weights. *Maximum pooling* keeps
-# the largest number: "was the edge seen anywhere in this square?" *Average pooling* keeps the mean.
+# one number for each square of 2x2. This is **pooling**. It has no weights. **Maximum pooling**, or
+# max pooling, keeps the largest number: "was the edge seen anywhere in this square?" **Average
+# pooling** keeps the mean.
 
 # %%
 answers = torch.tensor([[1.0, 3.0, 0.0, 0.0], [2.0, 8.0, 0.0, 4.0],
@@ -504,8 +505,8 @@ classroom.show(
 #
 # - **Parameters**: weights and biases. They are what a file stores.
 # - **MACs**: multiply-accumulates, one multiplication and one addition each. They are the work.
-# - **Bytes**: input, output and weights must travel between memory and processor. A value in
-#   `float32` takes 4 bytes.
+# - **Bytes**: input, output and weights must travel between memory and processor. The values of
+#   input and output are called **activations**. A value in `float32` takes 4 bytes.
 #
 # > `weights = C_out * (C_in / groups) * K * K`
 # >
@@ -652,8 +653,9 @@ classroom.plots.frame_budget_bar(rows, ylabel="program")
 # 3x3 outputs of the first, and each of these sees 3x3 pixels. The part of the input that can change
 # an output is its **receptive field**.
 #
-# You need no formula to find it. Ask autograd: where is the gradient of one output not zero? With
-# all weights set to one, the gradient even counts the paths from a pixel to the output.
+# You need no formula to find it. Ask **autograd**, the part of PyTorch that computes gradients
+# (chapter 02 shows how): where is the gradient of one output not zero? With all weights set to one,
+# the gradient even counts the paths from a pixel to the output.
 
 
 # %%
@@ -747,13 +749,14 @@ print(
 
 # %% [markdown]
 # So "it sees 21x21 pixels" is true and misleading: it hears the middle, and hardly the rim. Luo and
-# others (2016) call the part that counts the *effective* receptive field. Trained weights are not
+# others (2016) call the part that counts the **effective receptive field**. Trained weights are not
 # all ones, but the number of paths is the same.
 #
 # ## Why MACs are not milliseconds
 #
 # You can count MACs on paper. Can you read the time from them? Here are three layers, made so that
-# their MACs are equal to the last digit.
+# their MACs are equal to the last digit. A kernel of 1x1, as in the second one, is called
+# **pointwise**. Each layer will run in several forms, programs that compute the same numbers.
 
 # %%
 same_macs = {
@@ -988,6 +991,7 @@ classroom.plots.frame_budget_bar(
 # - *Depthwise*: as many groups as channels. *Pointwise*: a kernel of 1x1, which mixes channels
 #   alone.
 # - *MAC*: one multiplication and one addition; two FLOPs.
+# - *Activation*: a value that goes into a layer or comes out of it.
 # - *Receptive field*: the input pixels that can change an output.
 # - *Translation equivariance*: when the input moves, the output moves with it.
 # - *im2col*: windows copied into the columns of a matrix, so that one matrix product convolves.

@@ -32,7 +32,7 @@ data.train, data.test
 # ## The 1980s: a rule to learn by
 #
 # A network is a long formula with many weights. To train it we need to know, for each weight,
-# whether the error grows or shrinks when the weight grows a little: the *gradient*.
+# whether the error grows or shrinks when the weight grows a little: the **gradient**.
 # **Back-propagation** (Rumelhart, Hinton, Williams 1986) computes all of them in one sweep, from
 # the error back to the input, with nothing but the chain rule.
 #
@@ -70,7 +70,7 @@ assert torch.allclose(weights.grad, torch.tensor([dE_dw, dE_dv]))
 #
 # Write `backward(x, y, w, v)` for the network above. Return `(dE/dw, dE/dv)` as two numbers, with
 # nothing but `math.tanh` and arithmetic. The check does not know the chain rule. It moves `w` and
-# `v` a little to each side and looks how `E` changes, a *finite difference*.
+# `v` a little to each side and looks how `E` changes, a **finite difference**.
 #
 # *Example.* `backward(0.5, 1.0, 2.0, -1.0)` is about `(0.3699, -1.3416)`, as printed above.
 #
@@ -124,7 +124,7 @@ for step, (w_now, v_now, E_now) in enumerate(descend(lr=0.3)):
 
 # %% [markdown]
 # The error falls with every step, and nobody told the network what `v` should be. Everything that
-# is trained in this kit is trained by this line, with more weights.
+# is trained in this kit is trained by this line or a refinement of it, with more weights.
 #
 # How large may a step be? Guess before you move the slider.
 
@@ -176,10 +176,10 @@ def draw_descent(lr: float):
 classroom.Explorer(draw_descent, lr=RATES)
 
 # %% [markdown]
-# **See:** below 0.1 thirty steps are too few. From 0.5 to 2 they are plenty. At 2.5 the way zigzags
-# over the valley, and at 2.7 or 3 it leaves it. The best rate lies shortly before the one that
-# breaks everything. That is why chapters tell the learning rate of each training, and why a race
-# between two networks is fair only if each has its own best one.
+# **See:** up to 0.1 thirty steps are too few. From 0.5 to 2 they are plenty. At 2.5 and 2.7 the way
+# zigzags over the valley and still arrives; at 3 it leaves it. The fastest rate, 1.5, is half of the
+# one that breaks everything. That is why chapters tell the learning rate of each training, and why a
+# race between two networks is fair only if each has its own best one.
 #
 # So learning worked in principle. Reading digits was another matter. A fully connected layer gives
 # each unit a weight for every pixel. It must learn what a stroke is in every place of the image
@@ -252,7 +252,7 @@ classroom.show(
 # %% [markdown]
 # **4. The output compares pictures.** F6 has 84 units because a picture of 7x12 pixels has 84. Each
 # class has a fixed drawing of its digit in +1 and -1. An output unit measures the squared distance
-# between F6 and its drawing, `y_i = sum over j of (x_j - w_ij)^2`: a *radial basis function*, RBF.
+# between F6 and its drawing, `y_i = sum over j of (x_j - w_ij)^2`: a **radial basis function**, RBF.
 # The nearest drawing wins. These drawings are ours; the paper's are in its figure 3.
 
 # %%
@@ -268,8 +268,9 @@ classroom.plots.image_grid(
 #
 #     E = y_D + log( e^-j + sum over i of e^-y_i )        D: the right class
 #
-# With `-y_i` for the logits this is the cross-entropy of today, with one class more. The code
-# returns minus the distances, so that everywhere in this kit the largest output wins.
+# With `-y_i` for the logits this is the cross-entropy of today, with one class more; both words are
+# explained below. The code returns minus the distances, so that everywhere in this kit the largest
+# output wins.
 #
 # ## Walk the shapes
 #
@@ -314,8 +315,8 @@ classroom.plots.draw_network(layers, "LeNet-5, 1998")
 # %% [markdown]
 # ## What it holds, and what it does
 #
-# Two numbers describe a network: its *parameters*, which must be stored and learned, and its
-# *connections*, which must be computed for every image. Guess before you count.
+# Two numbers describe a network: its **parameters**, which must be stored and learned, and its
+# **connections**, which must be computed for every image. Guess before you count.
 
 # %%
 guess = classroom.predict(
@@ -342,7 +343,7 @@ guess.reveal("C5", "120 kernels of 5x5 on all sixteen maps: 48,120 of 60,000")
 # %% [markdown]
 # Both totals are the paper's. Look at the two columns: C5 holds four fifths of the parameters,
 # while C1 and C3, with 3 % of the parameters, do four fifths of the work. **Convolutions hold the
-# work, fully connected layers hold the parameters.** The paper writes C5 as a convolution. But its
+# work, fully connected layers hold the parameters.** The paper writes C5 as a convolution. But the
 # maps of S4 are 5x5 pixels, and so are its kernels: there is one place, and each unit sees its
 # whole input. So it is a fully connected layer in all but name, and we count it as one. Chapter 03
 # asks whether the same holds for AlexNet; it decides which technique makes which layer smaller.
@@ -410,8 +411,8 @@ assert by_loop.accuracy > 85
 #
 # ## Train both
 #
-# First the modern one: three passes over the 60,000 digits (*epochs*) with AdamW and a learning
-# rate that rises and falls once (`one_cycle` in `edu_lib/training/run.py`).
+# First the modern one: three epochs over the 60,000 digits, with AdamW and a learning rate that
+# rises and falls once (`one_cycle` in `edu_lib/training/run.py`).
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -425,9 +426,9 @@ print(modern_history)
 modern_test
 
 # %% [markdown]
-# A few seconds on one core, and about one digit in a hundred is misread. Now the network of 1998,
-# with its own loss. It learns more slowly, so it gets five epochs and digits shifted by up to one
-# pixel. One thing is of our time: the optimizer is AdamW. Five thousand digits, the **validation
+# Half a minute or less on one core, and about one digit in a hundred is misread. Now the network of
+# 1998, with its own loss. It learns more slowly, so it gets five epochs and digits shifted by up to
+# one pixel. One thing is of our time: the optimizer is AdamW. Five thousand digits, the **validation
 # set**, are held back to watch it, so it learns from 55,000.
 
 # %% tags=["nbval-ignore-output"] slide="One minute of training today" minutes=1
@@ -617,7 +618,7 @@ classroom.claims_table([
 # ## Explore
 #
 # Shift a seven and watch the answer. A convolution follows the stroke; the fully connected end does
-# not. At how many pixels does it break?
+# not. At how many pixels does it break? (What leaves the picture on one side comes in on the other.)
 
 # %% slide="Move the digit: when does the answer break?"
 def read_shifted(dx: int, dy: int):

@@ -153,11 +153,11 @@ quiet_guess.reveal("LeNet-5", "the learned layers pay, even here; but look at wh
 
 # %% [markdown]
 # **See:** LeNet-5 misreads the fewest, and it is the cheapest to ask: its weights are a summary,
-# while the other two carry the training images along. With fifteen times the images they have fifteen times
-# the work for each digit. But they are *easier*. Five lines, no architecture, no learning rate, no
-# seed, and training that ends at once. On the machines of 2000 that counted, and a few per cent of
-# errors were often good enough. (One seed, 2,000 digits: a difference below one point means nothing
-# here.)
+# while the other two carry the training images along. With fifteen times the images they have
+# fifteen times the work for each digit. But they are *easier*. Five lines, no architecture, no
+# learning rate, no seed, and training that ends at once. On the machines of 2000 that counted, and a
+# few per cent of errors were often good enough. (One seed, 2,000 digits: a difference below one
+# point means nothing here.)
 #
 # What would make the networks worth their trouble? Images on which distances between pixels say
 # nothing, many labels for them, and machines to learn from all of these. From 2010 on there was
@@ -165,10 +165,11 @@ quiet_guess.reveal("LeNet-5", "the learned layers pay, even here; but look at wh
 #
 # ## The story: ten points in one year
 #
-# From 2010 on, research groups met once a year in a contest, ILSVRC: photographs of a thousand
-# classes, with {{published.alexnet.paper.training_images_millions}} million of them to learn from.
-# A program may name five classes for each picture. If the right one is not among them, it is an
-# error: the **top-5 error**.
+# Research groups met once a year in that contest, ILSVRC, the ImageNet Large Scale Visual
+# Recognition Challenge: photographs of a thousand classes, with
+# {{published.alexnet.paper.training_images_millions}} million of them to learn from. A program may
+# name five classes for each picture. If the right one is not among them, it is an error: the
+# **top-5 error**. With one answer instead of five it is the **top-1 error**.
 #
 # For two years the winners described images by hand-made features. In 2012 Alex Krizhevsky, Ilya
 # Sutskever and Geoffrey Hinton sent in a convolutional network. With networks trained on further
@@ -310,8 +311,9 @@ linear_share.reveal(
 #
 # The authors had two graphics cards made for games, GTX 580, of
 # {{published.alexnet.paper.gpu_memory_gb}} GB each. What does training need? The weights, their
-# gradients, and the momentum: three numbers a parameter. And for each image of the batch the output
-# of every layer, with its gradient, until the backward sweep is done.
+# gradients, and the **momentum**, a running sum of earlier gradients that the step follows: three
+# numbers a parameter. And for each image of the batch the output of every layer, with its gradient,
+# until the backward sweep is done.
 
 # %%
 values = 0
@@ -462,7 +464,7 @@ NAMES = {"relu": "ReLU", "tanh": "tanh", "sigmoid": "sigmoid"}
 figure = classroom.plots.new_figure(8.4, 2.9)
 panels = figure.subplots(1, 2)
 a = torch.linspace(-4, 4, 401, requires_grad=True)
-ends = {"relu": (3.0, 0.86), "tanh": (1.0, 0.30), "sigmoid": (2.4, 0.16)}
+ends = {"relu": (3.0, 0.86), "tanh": (1.15, 0.45), "sigmoid": (2.4, 0.16)}
 for key, act in ACTS.items():
     y = act(a)
     (slope,) = torch.autograd.grad(y.sum(), a)
@@ -471,7 +473,7 @@ for key, act in ACTS.items():
     panels[1].annotate(NAMES[key], ends[key], color=INKS[key], fontweight="bold")
 panels[0].set(ylim=(-1.2, 2.2), xlabel="input of the unit, a", ylabel="output f(a)")
 panels[1].set(ylim=(-0.05, 1.15), xlabel="input of the unit, a", ylabel="slope f'(a)")
-panels[1].annotate("never above 1/4", (0, 0.25), (-3.9, 0.45), color=INKS["sigmoid"],
+panels[1].annotate("never above 1/4", (0, 0.25), (-3.9, 0.6), color=INKS["sigmoid"],
                    arrowprops={"arrowstyle": "->", "color": INKS["sigmoid"]})  # fmt: skip
 classroom.show(
     figure,
@@ -481,7 +483,7 @@ classroom.show(
 
 # %% [markdown]
 # **See:** on the right side ReLU's slope is 1, however large the input is. The slope of tanh and
-# sigmoid dies away on both sides: the unit is *saturated* and passes no gradient back.
+# sigmoid dies away on both sides: the unit is **saturated** and passes no gradient back.
 #
 # The paper trains a four-layer network on small colour images to
 # {{published.alexnet.relu.training_error_percent}} % training error. With ReLUs it takes
@@ -626,10 +628,10 @@ classroom.show(
 
 # %% [markdown]
 # **See:** the sigmoid's line falls all the way to the image. Each layer multiplies by a slope of a
-# quarter or less; sixteen of them leave nothing for `conv1` to learn from. This is the *vanishing
-# gradient*. Scaled weights soften it and do not cure it.
+# quarter or less; sixteen of them leave nothing for `conv1` to learn from. This is the **vanishing
+# gradient**. Scaled weights soften it and do not cure it.
 #
-# With small weights the lines of ReLU and tanh are level, but low, and **ReLU's is the lowest**. It
+# With small weights the lines of ReLU and tanh are level, but low, and **ReLU's is the lower**. It
 # sets half of the signal to zero in each layer, so it needs the larger weights most. With scaled
 # weights both are fine. The start matters as much as the activation. That explains our race:
 # normalised pixels and a scaled start keep tanh out of its flat ends, and then its slope is near 1
@@ -657,7 +659,7 @@ for place, (name, depth) in enumerate(rows):
         axes.annotate(note, (epochs or 25, place + shift), (4, 0), va="center", fontsize=9,
                       textcoords="offset points", color=INKS[act])  # fmt: skip
 axes.set_yticks(range(len(rows)), [f"{TITLES[name]}, depth {depth}" for name, depth in rows])
-axes.set(xlabel="epochs to 20 % training error, mean of three seeds", ylabel="race", xlim=(0, 32))
+axes.set(xlabel="epochs to 20 % training error, mean of three seeds", ylabel="race", xlim=(0, 33))
 axes.set_ylim(len(rows) - 0.4, -0.6)
 axes.grid(visible=False, axis="y")
 axes.annotate("ReLU", (0.0, 1.02), xycoords="axes fraction", color=INKS["relu"], fontweight="bold")
@@ -732,7 +734,7 @@ classroom.Explorer(
 #
 # LeNet-5 pools squares side by side. AlexNet takes the maximum of 3x3 pixels, two pixels apart, so
 # that neighbours share a row or a column. The paper gains
-# {{published.alexnet.overlapping_pooling.top1_points}} points.
+# {{published.alexnet.overlapping_pooling.top1_points}} points of top-1 error.
 #
 # ### Exercise 2: maximum pooling (3 points, 15 minutes)
 #
@@ -874,8 +876,11 @@ for x, text, (_, colour, _) in zip((0.3, 0.62), titles, SERIES, strict=True):
 classroom.show(
     figure,
     alt="Change of the test error when one part of a small AlexNet is changed, 2,000 images: "
-    + ", ".join(f"{text} {parts[key]['change_mean']:+.1f}" for key, text in LABELS.items()),
-)
+    + ", ".join(f"{text} {parts[key]['change_mean']:+.1f}" for key, text in LABELS.items())
+    + "; 500 images: "
+    + ", ".join(f"{text} {few_parts[key]['change_mean']:+.1f}" for key, text in LABELS.items()
+                if key in few_parts),
+)  # fmt: skip
 
 # %%
 effect = parts["dropout"]["change_mean"]
@@ -884,19 +889,22 @@ parts_guess.reveal(answer, f"By {effect:.1f} points on average: it slows learnin
 
 # %% [markdown]
 # **See:** three dots left of the line are a gain. In blue there is none. Tanh for ReLU costs
-# {{results.alexnet_parts.parts.tanh.change_mean:.1f}} points with every seed: it learns as fast,
-# and what it learns is worth a little less on new images. Response normalisation slows this network
-# down. Overlap and the fifth convolution make no difference that three seeds can show.
+# {{results.alexnet_parts.parts.tanh.change_mean:.1f}} points on average, and some with every seed:
+# it learns as fast, and what it learns is worth a little less on new images. Response normalisation
+# slows the learning: after as many epochs the training error is
+# {{results.alexnet_parts.parts.normalisation.train_error_mean:.0f}} % instead of
+# {{results.alexnet_parts.parts.plain.train_error_mean:.0f}} %. Overlap and the fifth convolution
+# make no difference that three seeds can show.
 #
 # Dropout and shifted images *raise* the test error, by
 # {{results.alexnet_parts.parts.dropout.change_mean:.1f}} and
 # {{results.alexnet_parts.parts.shifted.change_mean:.1f}} points. Look at the training error: it is
 # {{results.alexnet_parts.parts.plain.train_error_mean:.0f}} % without them, and
 # {{results.alexnet_parts.parts.dropout.train_error_mean:.0f}} % and
-# {{results.alexnet_parts.parts.shifted.train_error_mean:.0f}} % with. The network has not had the
-# time to learn its images, so it has nothing to forget. Both remedies make the task harder; the
-# paper says that dropout needs about {{published.alexnet.dropout.iterations_factor}} times the
-# steps.
+# {{results.alexnet_parts.parts.shifted.train_error_mean:.0f}} % with. In 25 epochs even the plain
+# network has not learned its images by heart, so there is little to fight yet. Both remedies make
+# the task harder; the paper says that dropout needs about
+# {{published.alexnet.dropout.iterations_factor}} times the steps.
 #
 # The orange dots are the other case: 500 images, each seen four times as often, so that the plain
 # network knows them by heart (training error
@@ -1151,7 +1159,9 @@ classroom.ledger(upto="03", mine=[mine])
 #
 # - *Nearest neighbours, k-NN*: the classes of the k nearest training images vote. *Kernel ridge*: a
 #   weighted sum over all training images, the weights found by solving one linear system.
-# - *Top-5 error*: the share of images whose class is not among the five answers given.
+# - *Top-5 error*: the share of images whose class is not among the five answers given. *Top-1
+#   error*: the same with one answer.
+# - *Momentum*: a running sum of gradients, which the step follows.
 # - *ReLU*: `max(0, a)`. *Saturated*: on the flat end of an activation, where no gradient passes.
 # - *Vanishing gradient*: a gradient that shrinks from layer to layer on its way to the input.
 # - *Group*: a part of the maps of a convolution that sees no other part. *Tower*: the same group,

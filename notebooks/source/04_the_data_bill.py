@@ -229,7 +229,7 @@ for size in SIZES:
 #
 # So is augmentation the answer to the data bill? Try it on another set before you believe it.
 #
-# ## Clothes: the same trick, and hardly a gain
+# ## Clothes: does the same trick work?
 #
 # Fashion-MNIST has the same shape: 60,000 small grey images, ten classes, photographs of clothes
 # instead of digits. The augmentation is the same, and half of the clothes are also mirrored: a
@@ -729,7 +729,7 @@ for unit in ("class", "box", "polygon", "segment"):
 
 # %% [markdown]
 # That is the gap. Whoever can spend half a million has an ImageNet of classes, whoever has ten
-# thousand dollars has some thousands of segments. Large companies buy labels; small laboratories
+# thousand dollars has eleven thousand segments. Large companies buy labels; small laboratories
 # share data sets, or look for the ways out below. (One price list, one labeler for each image, the
 # price of its first tier for all. The list does not say what the workers get.)
 #
@@ -860,8 +860,8 @@ classroom.check("ch04.mirror", mirror_some)
 # ### Exercise 2: read off the curve (3 points, 20 minutes)
 #
 # Write `needed(sizes, accuracies, wanted)`: how many images reach `wanted` percent. Both lists
-# rise. Between two points, `log(100 - accuracy)` is a straight line over `log(size)`. What no point
-# of the curve reaches needs `math.inf` images.
+# rise, and `wanted` is not below the first accuracy. Between two points, `log(100 - accuracy)` is a
+# straight line over `log(size)`. What no point of the curve reaches needs `math.inf` images.
 #
 # *Example.* 100 images give 80 %, 1,000 give 95 %. 90 % has half the error of 80 %, and that is
 # half of the way in logarithms: 316 images.
@@ -893,7 +893,9 @@ classroom.check("ch04.images_needed", needed)
 # ### Exercise 3: a budget (2 points, 8 minutes)
 #
 # Write `images_for_budget(money, minutes_per_image, wage_per_hour, labels_per_image)`: how many
-# whole images the money pays for.
+# whole images the money pays for, each labelled `labels_per_image` times.
+#
+# *Example.* 900 at a wage of 15 pay 60 hours: 40 images of 90 minutes, or 13 with three labels each.
 
 # %% exercise="ch04.budget"
 def images_for_budget(

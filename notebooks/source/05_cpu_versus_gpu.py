@@ -120,9 +120,11 @@ draw_times(
 )
 
 # %% [markdown]
-# **See:** the green dots lie about 75 times left of the grey ones. With the backward pass, which
+# **See:** the green dots lie 70 to 90 times left of the grey ones. With the backward pass, which
 # training needs too, the factor for VGG-16 is 66. Look also at the dots between: the same GPU, with
-# other kernels. A factor of two to three is the program's, not the processor's.
+# other kernels. A **kernel** is here the small program that computes one operation, not the kernel of
+# a convolution; **cuDNN** is NVIDIA's library of kernels for its GPUs. A factor of two to four is the
+# program's, not the processor's.
 #
 # What exactly was timed? A number without that is not a result. The code of the benchmark says:
 # Torch7, the mean of {{published.cnn_benchmarks.protocol.passes}} passes in training mode, after
@@ -132,9 +134,10 @@ draw_times(
 # ## Predict: the same work on your kind of machine
 #
 # Sixteen Xeon cores of 2014 took
-# {{published.cnn_benchmarks.networks.vgg16.dual_xeon.forward_ms:,.0f}} ms for VGG-16. The machine
-# that built this page has {{results.cpu_gpu.cpu.threads}} cores ({{results.cpu_gpu.cpu.name}}). It
-# runs the same 16 images in FP32, in the fastest form that we found.
+# {{published.cnn_benchmarks.networks.vgg16.dual_xeon.forward_ms:,.0f}} ms for VGG-16. The machine of
+# this kit's study, *here* in the figures, has {{results.cpu_gpu.cpu.threads}} cores of today
+# ({{results.cpu_gpu.cpu.name}}). It runs the same 16 images in **FP32**, numbers of 32 bits, in the
+# fastest form that we found.
 
 # %%
 two_cores = classroom.predict(
@@ -180,7 +183,7 @@ for key, ratio in ratios.items():
 # NVIDIA itself published a smaller factor in 2015: a Titan X of the generation before was
 # {{published.cnn_benchmarks.other_measurement.lowest}} to
 # {{published.cnn_benchmarks.other_measurement.highest}} times faster than a 16-core Xeon. Same kind
-# of GPU, same kind of CPU, another program: a tenth of the factor.
+# of GPU, same kind of CPU, another program: less than a tenth of the factor.
 #
 # ## Faster than its own peak
 #
@@ -325,7 +328,8 @@ for place, (ms, form) in enumerate(forms):
     colour = classroom.plots.COMPRESSED if half else classroom.plots.FP32
     axes.barh(place, ms, color=colour, height=0.66)
     note = f"{ms:,.0f} ms" + (" (16 bits)" if half else "")
-    axes.annotate(note, (ms, place), (4, 0), textcoords="offset points", va="center")
+    axes.annotate(note, (ms, place), (4, 0), textcoords="offset points", va="center",
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
 for x, label in ((target["target_ms"], "target 1,550"), (xeon["vgg16"], "16 Xeon cores 3,102")):
     axes.axvline(x, color=classroom.plots.BUDGET, ls="--", lw=1.5)
     axes.annotate(
@@ -351,14 +355,14 @@ print(f"forms that PyTorch refused on that machine: {'; '.join(cpu['failed_forms
 # **See:** the forms of the libraries do every multiplication. The best of them,
 # {{results.cpu_gpu.cpu.vgg16_target.library_form}}, works at
 # {{results.cpu_gpu.cpu.best.vgg16.batch_16_library.gflops:.0f}} GFLOP/s, and the fastest kernel
-# that we found on this machine at {{results.cpu_gpu.cpu.rooflines.all.peak_gflops:.0f}}. That is
+# that we found on that machine at {{results.cpu_gpu.cpu.rooflines.all.peak_gflops:.0f}}. That is
 # the ceiling for a program that works harder. The way out is to work less: fewer multiplications,
 # or fewer bits.
 #
 # ## How to time a device that answers at once
 #
 # On a CPU a call returns when the work is done. You warm up, repeat, and take the median. A GPU is
-# different: a call hands the work in and **returns at once**. The GPU works on alone. This is good
+# **asynchronous**: a call hands the work in and returns at once. The GPU works on alone. This is good
 # for speed, since the CPU prepares the next layer meanwhile. For a stopwatch it is a trap.
 
 # %%
@@ -535,9 +539,10 @@ print(f"one core: {roof.peak_gflops:.0f} GFLOP/s, {roof.bandwidth_gb_per_second:
 print(f"the two limits meet at {roof.ridge:.1f} FLOP a byte")
 
 # %% [markdown]
-# The **arithmetic intensity** of a layer is its operations for each byte it moves. Left of the
-# meeting point the memory is the limit: the core waits for bytes. Right of it the arithmetic is.
-# Drawn over the intensity, the two limits look like a roof.
+# The **arithmetic intensity** of a layer is its operations for each byte it moves. The point where
+# the two limits meet is the **ridge**. Left of it the memory is the limit: the core waits for bytes.
+# Right of it the arithmetic is. Drawn over the intensity, the two limits look like a roof: this is
+# the **roofline** of a machine.
 #
 # ### Exercise 2: intensity and batch (2 points, 8 minutes)
 #
@@ -660,8 +665,7 @@ classroom.show(
 # linear layer, so it gains little.
 #
 # **Explore.** Choose a layer and move the batch. Watch for the batch at which a linear layer
-# reaches the flat roof. Does a convolution care? The roof is that of the machine that built this
-# page.
+# reaches the flat roof. Does a convolution care? The roof is that of the study's machine.
 
 # %% tags=["hide-input"]
 page_roof = Roofline(**{
@@ -735,7 +739,7 @@ classroom.show(
 # enough, there is a batch below which the CPU is faster: the **crossover**. A large card may win
 # from the first image on.
 #
-# First the published times of AlexNet beside this machine. The Titan X is the one of 2015, the
+# First the published times of AlexNet beside the study's machine. The Titan X is the one of 2015, the
 # Tegra X1 the GPU of a small board for robots and drones. The CPU's times are those of one program,
 # PyTorch in `channels_last`, at every batch; the next figure adds its fastest one.
 
@@ -853,7 +857,7 @@ classroom.check("ch05.crossover", crossover)
 #
 # So far every processor was free and large. Now put the network where the camera is. One image, the
 # budget of one frame at thirty a second, and three rungs: a graphics card, the GPU of a small
-# board, this machine's CPU.
+# board, the CPU of the study's machine.
 
 # %% slide="Down the ladder, from a Titan to a small board"
 rows = []
@@ -869,16 +873,17 @@ for key, name in (("vgg16", "VGG-16"), ("alexnet", "AlexNet")):
 classroom.plots.frame_budget_bar(rows, ylabel="network, processor")
 
 # %% [markdown]
-# **See:** the CPU stands here twice, with PyTorch as in the figure before and in the fastest form
-# found: whether it beats the board's GPU depends on the program, for AlexNet in FP16 too. (The
-# PyTorch bars of the two figures come from two runs of the study, some per cent apart.) A third
-# program, OpenVINO, moves it again: one file of integers takes
+# **See:** VGG-16 leaves two thirds of the frame free on the Titan X. On the board it needs almost
+# five frames, and half the bits do not save it. The network did not change. The GPU of the board has
+# its own numbers from 2015; boards became faster since, and so did what people want to run on them.
+#
+# The CPU stands here twice, with PyTorch as in the figure before and in the fastest form found:
+# whether it beats the board's GPU depends on the program, for AlexNet in FP16 too. (The PyTorch bars
+# of the two figures come from two runs of the study, some per cent apart.) A third program,
+# OpenVINO, moves times again: one road network of integers takes
 # {{results.openvino_peers.road_segmentation.times.kit_openvino.p50_ms:.1f}} ms there, and
-# {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} in ONNX Runtime, on
-# one core of another processor (chapter 09). VGG-16
-# leaves two thirds of the frame free on the Titan X. On the board it needs almost five frames, and
-# half the bits do not save it. The network did not change. The GPU of the board has its own numbers
-# from 2015; boards became faster since, and so did what people want to run on them.
+# {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} ms in ONNX Runtime,
+# on one core of another processor (chapter 09).
 #
 # ### And the processor is not yours alone
 #
@@ -924,7 +929,8 @@ budget_ms = classroom.plots.FRAME_BUDGET_MS
 for axes, key in zip(panels, ("resnet18", "alexnet"), strict=True):
     rows = [row for row in cpu["background"] if row["network"] == key]
     for place, row in enumerate(rows):
-        axes.plot([row["p50_ms"], row["p99_ms"]], [place, place], "o-", ms=9, markevery=[0])
+        axes.plot([row["p50_ms"], row["p99_ms"]], [place, place], "o-", ms=9, markevery=[0],
+                  color=classroom.plots.FP32)  # fmt: skip
         axes.plot(row["p99_ms"], place, "|", ms=12, mew=2.5, color=classroom.plots.FP32)
         note = f"{row['missed']} of {row['frames']} missed"
         axes.annotate(note, (row["p99_ms"], place), (9, 0), va="center", fontsize=9,
@@ -935,9 +941,8 @@ for axes, key in zip(panels, ("resnet18", "alexnet"), strict=True):
     axes.set(xlabel="milliseconds: dot p50, bar p99", ylim=(len(rows) - 0.5, -0.5))
     axes.set_xlim(0, 1.7 * max(row["p99_ms"] for row in rows))
     axes.set_title(NAMES[key], pad=16)
-labels = [
-    "no load" if row["load"] == "none" else f"{row['processes']} x {row['load']}" for row in rows
-]
+labels = ["no load" if row["load"] == "none" else f"{row['processes']} x {row['load']}"
+          for row in rows]  # fmt: skip
 panels[0].set_yticks(range(len(rows)), labels)
 panels[0].set_ylabel("other work")
 classroom.show(
@@ -967,7 +972,8 @@ share.reveal(
 # **See:** follow the dots down a panel, and the bars. A layer on all cores is ready when its last
 # core is. If one core is shared, all wait for it, in every layer. A neighbour that copies takes no
 # arithmetic away, and costs time all the same: the memory is shared too. AlexNet at batch 1 waits
-# for it anyway.
+# for it anyway. (Each row is one run of 120 frames. That two loads hurt AlexNet no more than one may
+# be chance.)
 #
 # So a budget is not 33 ms. It is what is left of it beside the others, at the 99th percentile. How
 # fast must a network be alone, so that 99 of 100 frames are in time beside *one* busy neighbour?
@@ -986,8 +992,8 @@ print(f"that is {stretch:.1f} times; missed: {busy['missed']} of {busy['frames']
 print(f"33 ms at the 99th percentile ask for {budget_ms / stretch:.0f} ms alone")
 
 # %% [markdown]
-# A quarter of the budget, not a third of it. This is why the networks of the next chapters aim far
-# below the red line.
+# Little more than a quarter of the budget is left to plan with. This is why the networks of the next
+# chapters aim far below the red line.
 #
 # ### Where a GPU does not help
 #
@@ -1057,8 +1063,8 @@ classroom.ledger(upto="05")
 #
 # **Terms.**
 #
-# - *Kernel* (of a GPU): a small program that all its cores run on different data. Not the kernel of
-#   a convolution.
+# - *Kernel* (of a processor): a small program that computes one operation; a GPU runs it on all its
+#   cores, each with other data. Not the kernel of a convolution.
 # - *Asynchronous*: a call returns before its work is done. *Synchronise*: wait until it is.
 # - *Roofline*: the two limits of a machine, drawn over the arithmetic intensity. *Ridge*: where
 #   they meet.

@@ -165,7 +165,8 @@ classroom.check("ch06.queue", uplink_delays_ms)
 #
 # A server is a program that waits for questions. Ours is small and real: FastAPI takes the HTTP
 # request, ONNX Runtime computes. It runs in a process of its own and listens on this machine only,
-# at a free port of the address 127.0.0.1. `with` starts it, and ends it whatever happens inside.
+# at a free port of 127.0.0.1, the **loopback** address by which a machine reaches itself. `with`
+# starts it, and ends it whatever happens inside.
 
 # %%
 frames = [cloud.encode_frame(picture) for picture in pictures]
@@ -190,13 +191,13 @@ print(server)
 # lost {{results.edge_server.lost}} answers. And however the notebook ended, by itself, by an
 # interrupt or killed, no server was left running (`studies/edge_server.py`).
 #
-# What does the server itself add? On the machine that built this page the network computes for
+# What does the server itself add? On the machine of the study below the network computes for
 # {{results.cloud_edge.server.compute_p50_ms:.1f}} ms, and HTTP on one and the same machine adds
 # {{results.cloud_edge.server.overhead_p50_ms:.1f}} ms.
 #
 # Here is what surprised us. Our first server lost more than a whole frame budget on each answer,
 # with no network at all. It sent its answer in two pieces. The operating system held the second
-# piece back until the first was acknowledged, to save packets (*Nagle's algorithm*), and the other
+# piece back until the first was acknowledged, to save packets (**Nagle's algorithm**), and the other
 # side waited before it acknowledged, to save packets too. One missing argument of one line. **A
 # server is not fast because its network is fast: measure the round trip.**
 #
@@ -204,7 +205,7 @@ print(server)
 #
 # What does a network do to a message? Four things.
 #
-# - **Delay.** The *round-trip time*, RTT, is what a small message needs there and back.
+# - **Delay.** The **round-trip time**, RTT, is what a small message needs there and back.
 # - **Jitter.** No two messages take the same time. We give the standard deviation of the RTT.
 # - **Loss.** Some packets never arrive. Whoever waits for an answer must ask again.
 # - **A narrow uplink.** Bytes leave one after another, at so many megabits a second.
@@ -432,7 +433,7 @@ classroom.check("ch06.ages", ages_ms)
 # ## All networks, ten minutes each
 #
 # The study `studies/cloud_edge.py` did this for every profile, with the server's times as measured
-# on the machine that built this page. The upper bar of each pair is an instant server, the lower
+# on its own machine ({{results.cloud_edge.machine.cpu}}). The upper bar of each pair is an instant server, the lower
 # bound for any cloud; the lower bar is the server that you started above.
 
 # %% tags=["hide-input"] slide="How many frames miss 33 milliseconds" tour=2
@@ -488,9 +489,12 @@ for row, key in enumerate(keys):
     for axes, value, text, colour in ((left, answered, f"{answered:.0f}", "good"),
                                       (right, metres, f"{metres:.1f} m", "fp32")):  # fmt: skip
         axes.barh(row, value, 0.62, color=classroom.plots.colour(colour))
-        axes.annotate(text, (value, row), (4, 0), textcoords="offset points", va="center")
+        axes.annotate(text, (value, row), (4, 0), textcoords="offset points", va="center",
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
 at_budget = SPEED_KMH / 3.6 * BUDGET_MS / 1000
 right.axvline(at_budget, color=classroom.plots.BUDGET, linestyle="--")
+right.annotate("33 ms", (at_budget, -0.6), (0, 3), textcoords="offset points", ha="center",
+               color=classroom.plots.BUDGET, fontweight="bold", va="bottom")  # fmt: skip
 left.set_yticks(range(len(keys)), [profiles[key].name for key in keys])
 left.set(xlabel="frames sent and not dropped, of 30 a second", ylabel="network", xlim=(0, 36))
 right.set(xlabel=f"metres driven before the answer, at {SPEED_KMH} km/h", ylim=(5.6, -0.6))
@@ -716,8 +720,8 @@ print("pieces of 16 bytes of the JPEG found:", sum(piece in heard for piece in p
 print("the server's answer is the same as before:", answer == plain_answer)
 
 # %% [markdown]
-# The certificate was made for this cell; in the world, an authority signs it. The client also
-# checks that it talks to the right server, so the relay cannot pretend to be it.
+# The **certificate**, the proof that a server is who it says, was made for this cell; in the world, an
+# authority signs it. The client checks it, so the relay cannot pretend to be the server.
 #
 # ### And who may change it?
 #
@@ -801,8 +805,8 @@ tamper_guess.reveal(
 )
 
 # %% [markdown]
-# This is **integrity**, and encryption alone would not give it: TLS adds to each piece a *message
-# authentication code*, computed from the bytes and the key. Whoever changes a bit cannot make the
+# This is **integrity**, and encryption alone would not give it: TLS adds to each piece a **message
+# authentication code**, computed from the bytes and the key. Whoever changes a bit cannot make the
 # code that fits. The relay can still do one thing: let nothing through. A car must be able to drive
 # without an answer.
 #
@@ -880,8 +884,9 @@ classroom.show(
 
 # %% [markdown]
 # **See:** size alone tells fog from a clear street. It does not tell a city by day from a highway
-# by night, whose pictures compress about equally well: a coin does that well too. So sizes leak
-# *sometimes*: when scenes differ in detail, and when the compression adapts to it. Video leaks
+# by night, whose pictures compress about equally well: a coin does that well too. What is learned
+# without reading the content comes through a **side channel**. This one leaks *sometimes*: when
+# scenes differ in detail, and when the compression adapts to it. Video leaks
 # more, since it sends only what changes: researchers recognised the daily activities in a home from
 # the traffic of an encrypted camera (Li and others, 2016).
 #
@@ -925,15 +930,15 @@ doorbells
 
 # %% [markdown]
 # Fifty pictures cost a doorbell almost nothing, and one GPU that idles serves all of them. A
-# computer in each door would wait for years to be paid for. **How often you ask decides.**
+# computer in each door would wait for decades to be paid for. **How often you ask decides.**
 #
 # ### Exercise 4: when has the edge paid for itself? (3 points, 15 minutes)
 #
 # A computer in each device costs `device_usd` when it is bought, then `edge_per_day`. It lives
 # `life_days` days, then a new one is bought. The cloud sends a bill each day, `cloud_bills[0]` for
-# day 1. Write `break_even_day(device_usd, edge_per_day, life_days, cloud_bills)`: the first day at
-# whose end the edge has cost no more than the cloud, all days together; `None` if the bills end
-# before.
+# day 1. Write `break_even_day(device_usd, edge_per_day, life_days, cloud_bills)`. It returns the
+# **break-even**, the first day at whose end the edge has cost no more than the cloud, all days
+# together; `None` if the bills end before.
 #
 # *Example.* 300 USD, then 1 USD a day, against bills of 3 USD: day 150. If the device lives 100
 # days only, a second one is bought on day 101.

@@ -72,7 +72,7 @@ total
 #
 # Song Han, Huizi Mao and William Dally take three steps. They **prune**: most weights go to zero.
 # They **share**: the rest takes a few values only. They **code**: frequent values get short words.
-# They call it *Deep Compression*. AlexNet comes out at
+# They call it **Deep Compression**. AlexNet comes out at
 # {{published.deep_compression.han_2016.alexnet_kb:,}} kilobytes, and is as good as before.
 
 # %% tags=["hide-input"] slide="2016: what was promised" minutes=1
@@ -248,9 +248,9 @@ assert weighed["prune"]["bytes"] < weighed["whole"]["bytes"] / 4
 # ## Step 2: share
 #
 # A weight of 32 bits says more than anybody asks. Let the weights of a layer share 64 values, and
-# store for each weight *which*: 6 bits. The table of values is the **codebook**. Which 64? Those
-# that are nearest on average: **k-means**. Each value goes to its nearest centroid, then each
-# centroid to the mean of its values, and again.
+# store for each weight *which*, its **code**: 6 bits. The table of values is the **codebook**. Which
+# 64? Those that are nearest on average: **k-means**. Each weight goes to the nearest of the 64, its
+# **centroid**. Then each centroid moves to the mean of its weights, and again.
 #
 # ### Exercise 2: one step of k-means (2 points, 10 minutes)
 #
@@ -399,8 +399,9 @@ classroom.show(
 # ## Step 3: code
 #
 # Some codes are frequent, some gaps too. Give the frequent ones short words. No word may be the
-# beginning of another one, or nobody knows where it ends. **Huffman's** rule of 1952: join the two
-# rarest to one. Everything below a join gets one bit longer. Go on until one is left.
+# beginning of another one, or nobody knows where it ends: this is a **prefix code**. **Huffman's**
+# rule of 1952: join the two rarest to one. Everything below a join gets one bit longer. Go on until
+# one is left.
 
 # %%
 COUNTS = {"zero": 40, "small": 25, "middle": 20, "large": 10, "huge": 5}
@@ -528,14 +529,14 @@ classroom.show(
 # **See:** a probable symbol hardly narrows the interval. In the end any number inside will do, and
 # `-log2(width)` bits name one.
 #
-# Encoder and decoder need the same probabilities. They can **learn** them: both have seen the same
-# symbols so far, so both count alike, and no table is sent.
+# Encoder and decoder need the same probabilities. They can learn them: both have seen the same
+# symbols so far, so both count alike, and no table is sent. This is **adaptive coding**.
 #
 # ### Exercise 4: what learning costs (2 points, 10 minutes)
 #
 # Write `learned_bits(message)` for a list of 0 and 1. A bit that follows `n0` zeros and `n1` ones
-# has `p(1) = (n1 + 0.5) / (n0 + n1 + 1)`, and costs `-log2` of the probability of what it is.
-# Return the sum.
+# has `p(1) = (n1 + 0.5) / (n0 + n1 + 1)`, the rule of Krichevsky and Trofimov, and costs `-log2` of
+# the probability of what it is. Return the sum.
 #
 # *Example.* `[0, 0]` costs 1 bit, then `-log2(0.75)`: 1.415 in all.
 
@@ -556,7 +557,8 @@ def learned_bits(message: list[int]) -> float:
 classroom.check("ch10.learned", learned_bits)
 
 # %% [markdown]
-# A message of 10,000 bits, of which 2 % are ones:
+# A message of 10,000 bits, of which 2 % are ones. Its **entropy**, Shannon's bound, is what a code
+# needs at least that knows how frequent the symbols are, and nothing else:
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -597,7 +599,7 @@ classroom.show(
 # %% [markdown]
 # **See:** at the border of the image nothing is ever written, and nothing stays. A coder that asks
 # the row, the column and the neighbours knows most zeros beforehand. The kit mixes what several
-# such *contexts* say.
+# such **contexts** say.
 
 # %% tags=["nbval-ignore-output"]
 ranks = [container.Codebook.of(layer.weight).signed_ranks()[0]
@@ -834,8 +836,8 @@ classroom.show(
 # Zeros and codebooks change how a layer is *told*. A **low-rank** layer changes what it *is*: a
 # matrix `[out, in]` becomes the product of `[out, r]` and `[r, in]`. That is `r (out + in)` weights
 # and MACs instead of `out * in`, and both parts are dense. Which product is nearest? The one of the
-# largest **singular values** (Eckart and Young 1936). By hand, on the second layer that you
-# trained:
+# largest **singular values** (Eckart and Young 1936), which the **singular value decomposition**,
+# SVD, finds. By hand, on the second layer that you trained:
 
 # %% tags=["nbval-ignore-output"]
 W = trained.fc2.weight.detach()
@@ -1108,7 +1110,7 @@ classroom.ledger(upto="10", mine=[mine])
 # - *k-means*, *centroid*: groups around means, and such a mean.
 # - *Prefix code*: no word begins another. *Entropy*: the fewest bits per symbol, by Shannon.
 # - *Range coding*: a message as one number in nested intervals. *Context*: what is known when a
-#   symbol comes.
+#   symbol comes. *Adaptive coding*: the probabilities are learned on the way, on both sides.
 # - *Rate-distortion*: bits against errors, in one sum. *Container*: the kit's file of a network.
 # - *Rank*, *singular value*: how many terms a matrix is a sum of, and the weight of each.
 #
