@@ -190,7 +190,7 @@ guess.reveal(answer, "one network in place of three, separable layers, and few c
 #
 # ### The same files on another processor
 #
-# Chapter 13 took its files to a second processor, an Intel Xeon with AMX, which multiplies tiles of bytes. Here are both,
+# Chapter 13 measured its networks on a second processor, an Intel Xeon with AMX, which multiplies tiles of bytes. Here are both,
 # one core each: milliseconds for 128x256, then frames a second from image to answer.
 
 # %% tags=["hide-input"]
