@@ -729,9 +729,10 @@ for unit in ("class", "box", "polygon", "segment"):
 
 # %% [markdown]
 # That is the gap. Whoever can spend half a million has an ImageNet of classes, whoever has ten
-# thousand dollars has eleven thousand segments. Large companies buy labels; small laboratories
-# share data sets, or look for the ways out below. (One price list, one labeler for each image, the
-# price of its first tier for all. The list does not say what the workers get.)
+# thousand dollars has eleven thousand segments, and shares data sets, or looks for the ways out
+# below. (One price list, one labeler for each image, the price of its first tier for all. The list
+# does not say what the workers get. How many labels large companies buy, and what the sellers earn
+# by them, we found in no source that we could read, so no such figure stands here.)
 #
 # ## Ways out
 #
