@@ -266,7 +266,7 @@ def use_the_widgets(page):
     expect(pad.locator(".edu-pad-status")).to_have_text(re.compile(r"^The network reads \d\.$"))
 
     explorer = cell_of(page, number["Explorer"]).locator(".edu-explorer")
-    handle = explorer.locator(".noUi-handle").first
+    handle = explorer.get_by_role("slider", name="network ms")
     handle.focus()
     handle.press("ArrowRight")
     expect(explorer.locator("img")).to_have_attribute(
