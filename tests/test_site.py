@@ -165,6 +165,12 @@ def test_only_a_first_use_in_prose_is_linked():
     assert chapter.cells[2].source == "A mask again."
 
 
+def test_a_word_is_a_term_from_the_chapter_on_that_explains_it():
+    terms = [glossary.Term("Hint", "", "11_late"), glossary.Term("Frame", "", "00_early")]
+    assert [term.name for term in glossary.explained_until("10", terms)] == ["Frame"]
+    assert glossary.explained_until("11", terms) == terms
+
+
 def test_a_link_to_a_chapter_that_is_not_in_the_book_becomes_words():
     text = "See [02 LeNet](02_lenet_1998.ipynb) and [00](00_start_here.ipynb)."
     chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])

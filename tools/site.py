@@ -20,7 +20,15 @@ import nbformat
 from edu_lib import OFFERED
 from tools.chapters import ROOT, notebook_of, sources
 from tools.editions import BEGIN, END
-from tools.glossary import GLOSSARY, Term, all_terms, as_markdown, link_chapter
+from tools.glossary import (
+    GLOSSARY,
+    Term,
+    all_terms,
+    as_markdown,
+    explained_until,
+    link_chapter,
+    link_misunderstandings,
+)
 from tools.notebook_form import WIDGET_STATE, WIDGET_VIEW
 from tools.site_check import problems_of
 
@@ -106,8 +114,11 @@ def lay_out(
     glossary.write_text(as_markdown(terms, "../notebooks"), encoding="utf-8")
     (folder / "notebooks").mkdir()
     for source in chapters:
-        chapter = book_edition(nbformat.read(notebook_of(source), 4), names, terms)
-        number_title(chapter, source.stem[:2])
+        number = source.stem[:2]
+        known = explained_until(number, terms)
+        chapter = book_edition(nbformat.read(notebook_of(source), 4), names, known)
+        number_title(chapter, number)
+        link_misunderstandings(chapter, number, "../docs/misunderstood.md")
         nbformat.write(chapter, folder / "notebooks" / f"{source.stem}.ipynb")
     write_reference(folder / "api", offered)
     docs = sorted({f"docs/{path.stem}" for path in [*pages, glossary]})
