@@ -2,7 +2,8 @@
 
 Writes docs/minutes.md, for whoever plans a lesson, and the numbers of the README's table. A chapter
 states its minutes and those of its exercises; the first are shared among its sections by their
-words and lines of code. CPU seconds and memory are those of data/results/chapter_seconds.json.
+words and lines of code. CPU seconds and memory are those of data/results/chapter_seconds.json, what
+a first start costs those of newcomer.json, where that has been measured.
 """
 
 import json
@@ -15,6 +16,7 @@ from tools.chapters import DATA, ROOT, sources
 from tools.copies import write_file
 
 MINUTES, README = ROOT / "docs" / "minutes.md", ROOT / "README.md"
+NEWCOMER_STEPS = ("clone", "install", "first_result", "again")
 WORDS_A_CODE_LINE = 5  # a line of code is read as slowly as so many words
 STATED = re.compile(r"^# \| *(\d[^|\n]*)\|", re.MULTILINE)
 EXERCISE = re.compile(
@@ -22,6 +24,7 @@ EXERCISE = re.compile(
     r".*?^# %%[^\n]* exercise=\"(?P<key>[\w.]+)\"",
     re.MULTILINE | re.DOTALL,
 )
+FIRST_START = re.compile(r"(<!-- first start -->).*?(<!-- -->)", re.DOTALL)  # in the README
 ROW = re.compile(r"^(\| \[(\d\d) [^|]*\|[^|]*\|).*$", re.MULTILINE)  # of the README's table
 
 HEAD = """# Minutes
@@ -49,7 +52,7 @@ class Exercise:
 
 def main(path: Path = MINUTES, readme: Path = README) -> int:
     """Write the page, and the README with the numbers of its table to `readme`."""
-    record = json.loads((DATA / "results" / "chapter_seconds.json").read_text(encoding="utf-8"))
+    record = result("chapter_seconds")
     numbers = {source.stem[:2]: numbers_of(source, record) for source in sources()}
     rows = [table_row([number, *cells]) for number, cells in numbers.items()]
     sums = [sum(cells) for cells in list(zip(*numbers.values(), strict=True))[:-1]]
@@ -59,8 +62,28 @@ def main(path: Path = MINUTES, readme: Path = README) -> int:
     read_and_run = {number: [cells[0], *cells[-2:]] for number, cells in numbers.items()}
     front = README.read_text(encoding="utf-8")
     front = ROW.sub(lambda row: row[1] + table_row(read_and_run[row[2]])[1:], front)
+    told = first_start(result("newcomer"))
+    front = FIRST_START.sub(lambda found: found[1] + told + found[2], front)
     write_file(readme, front.encode())
     return 0
+
+
+def result(name: str) -> dict:
+    """What stands in a result file; nothing if it was never measured."""
+    path = DATA / "results" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def first_start(found: dict) -> str:
+    """What the README says of a newcomer's wait. found: the figures of studies.newcomer."""
+    if not found:
+        return ""
+    seconds = {step: f"{found['cpu_seconds'][step]:.0f}" for step in NEWCOMER_STEPS}
+    return (
+        " From nothing to the first digit that a network reads, in CPU seconds, downloads not"
+        f" counted: clone {seconds['clone']}, install {seconds['install']}, lab and first result"
+        f" {seconds['first_result']}; at the second start {seconds['again']}."
+    )
 
 
 def numbers_of(source: Path, record: dict) -> list:
