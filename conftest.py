@@ -7,6 +7,7 @@ many as cores and memory allow, and each must itself stay small.
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from queue import Empty
@@ -25,21 +26,15 @@ LOOK_SECONDS = 2
 RUNNER_MB = 2000  # what a process that runs tests may hold
 RUNNER_GB_IN_ALL, MOST_RUNNERS = 5, 4  # with a chapter's kernel or a browser beside it
 QUICK_CHAPTERS = ("00_start_here", "08_pruning")
-# modules that prove the launcher, the tools and the studies, not the library
+# modules, by how their names begin, that cost much and prove less of the library
 NOT_QUICK = (
-    "test_browser",
-    "test_build",
-    "test_classroom_nbval",
-    "test_drift",
-    "test_kit",
-    "test_network_files",
-    "test_offline",
-    "test_roads_splits",
-    "test_studies_frame",
-    "test_studies_data_hunger",
-    "test_study_cpu_gpu",
-    "test_study_deep_compression",
-    "test_study_distillation",
+    *("test_browser", "test_phone", "test_report", "test_site", "test_slides"),  # pages
+    *("test_build", "test_classroom_nbval", "test_drift", "test_editions"),  # building chapters
+    *("test_cloud_privacy", "test_cloud_server"),  # chapter 06: each test starts processes
+    "test_course",  # a release, and submissions in boxes
+    *("test_kit", "test_offline", "test_packaging"),  # the launcher and the wheels
+    *("test_network_files", "test_studies", "test_study"),  # studies
+    "test_roads_splits",  # hundreds of scenes
 )
 RECORD = Path(__file__).parent / "data" / "results" / "chapter_seconds.json"
 
@@ -131,7 +126,9 @@ class Progress:
 
 @pytest.hookimpl(trylast=True)  # after the plugin that makes the reporter
 def pytest_configure(config):
-    """Only the process with a terminal tells what runs."""
+    """Only the process with a terminal tells what runs; an interrupt reaches every one."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts so what runs behind it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     report = config.pluginmanager.get_plugin("terminalreporter")
     if report is not None:
         config.pluginmanager.register(Progress(report))
@@ -184,4 +181,5 @@ def is_quick(item: pytest.Item) -> bool:
     """Whether an item belongs to the quick proof."""
     if item.path.suffix == ".ipynb":
         return item.path.stem in QUICK_CHAPTERS
-    return item.path.stem not in NOT_QUICK and not {"slow", "browser"} & set(item.keywords)
+    slow = {"slow", "browser"} & set(item.keywords)
+    return not slow and not item.path.stem.startswith(NOT_QUICK)

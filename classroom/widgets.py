@@ -8,11 +8,12 @@ import ipywidgets as W
 
 from classroom.plots.convolution import draw_convolution
 from classroom.plots.figure import Figure, image_html, to_png
+from classroom.slider import Slider
 
 CONTROL_STYLE = {"description_width": "9em"}
 
 
-def control(name: str, value) -> W.ValueWidget:
+def control(name: str, value) -> W.DOMWidget:
     """Widget for a control: (min, max, step, default) is a slider, a list a dropdown.
 
     A slider of four whole numbers gives ints, any other one floats; a bool gives a checkbox; an
@@ -33,10 +34,7 @@ def control(name: str, value) -> W.ValueWidget:
         if not low <= default <= high:
             raise ValueError(f"{name}: the default {default} lies outside {low} to {high}.")
         whole = all(isinstance(number, int) for number in value)
-        slider = W.IntSlider if whole else W.FloatSlider
-        return slider(
-            value=default, min=low, max=high, step=step, continuous_update=False, **common
-        )
+        return Slider(label, low, high, step, default if whole else float(default))
     raise ValueError(
         f"{name}: a control is (min, max, step, default), a list of choices, a bool or an"
         f" ipywidget, got {value!r}."

@@ -190,7 +190,7 @@ def test_a_slider_draws_the_figure_anew(page):
     explorer = page.locator(".edu-explorer").first
     picture = explorer.locator("img")
     before = picture.get_attribute("alt")
-    handle = explorer.locator(".noUi-handle").first
+    handle = explorer.get_by_role("slider").first
     handle.focus()
     handle.press("ArrowRight")
     expect(picture).not_to_have_attribute("alt", before)

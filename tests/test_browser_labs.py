@@ -96,6 +96,7 @@ def root(tmp_path_factory):
     labs = root / "notebooks" / "labs"
     labs.mkdir(parents=True)
     shutil.copy(kit.ROOT / ".gitignore", root)
+    shutil.copytree(kit.ROOT / "docs", root / "docs")
     for name in (START, CONVOLUTION):
         shutil.copy(kit.ROOT / "notebooks" / "labs" / f"{name}.ipynb", labs)
     git(root, "init", "--quiet")
@@ -266,7 +267,7 @@ def use_the_widgets(page):
     expect(pad.locator(".edu-pad-status")).to_have_text(re.compile(r"^The network reads \d\.$"))
 
     explorer = cell_of(page, number["Explorer"]).locator(".edu-explorer")
-    handle = explorer.locator(".noUi-handle").first
+    handle = explorer.get_by_role("slider", name="network ms")
     handle.focus()
     handle.press("ArrowRight")
     expect(explorer.locator("img")).to_have_attribute(
@@ -289,6 +290,16 @@ def test_a_lab_is_solved_step_by_step_and_saved(root, open_lab, name):
         use_the_widgets(page)
     save(page, root / "work" / "labs" / f"{name}.ipynb", solved.values())
     assert git(root, "status", "--porcelain") == ""
+    assert page.errors == page.elsewhere == []
+
+
+def test_a_term_leads_to_its_entry_and_the_end_to_the_misunderstandings(open_lab):
+    page = open_lab(START)
+    shown = page.locator(".jp-MarkdownViewer")
+    for words, heading in (("budget", "Budget"), ("Check yourself", "00 Start here")):
+        page.locator(".jp-Notebook").get_by_role("link", name=words, exact=True).first.click()
+        expect(shown.get_by_role("heading", name=heading, exact=True)).to_be_in_viewport()
+        page.get_by_role("tab", name="00_start_here.ipynb").click()
     assert page.errors == page.elsewhere == []
 
 

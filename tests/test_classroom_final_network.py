@@ -24,6 +24,7 @@ def test_the_file_has_at_most_100_kilobytes():
     assert (WEIGHTS_FOLDER / FILE).stat().st_size <= 100_000
 
 
+@pytest.mark.slow
 def test_the_integer_engine_equals_onnxruntime_in_every_value(shipped):
     _, path, scene = shipped
     eyes = RoadEyes(path)

@@ -65,6 +65,7 @@ def test_a_damaged_table_is_named(tmp_path):
         read_table(path)
 
 
+@pytest.mark.slow
 def test_fewer_bits_and_channels_make_a_smaller_file():
     torch.manual_seed(0)
     model = SmallRoadNet(width=0.5).eval()

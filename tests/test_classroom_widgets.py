@@ -64,6 +64,18 @@ def test_controls_are_built_from_plain_values():
         Explorer(draw_bar)
 
 
+def test_a_slider_keeps_its_kind_of_number_and_its_ends():
+    whole, fraction = control("size", (0, 8, 2, 4)), control("rate", (0.0, 1.0, 0.1, 0.5))
+    assert (whole.description, fraction.step) == ("size", 0.1)
+    whole.set_state({"value": 6})  # as the page sends it
+    fraction.set_state({"value": 1})
+    assert (whole.value, fraction.value) == (6, 1.0)
+    assert isinstance(whole.value, int)
+    assert isinstance(fraction.value, float)
+    whole.value, fraction.value = 99, -1
+    assert (whole.value, fraction.value) == (8, 0.0)
+
+
 def test_conv_cost_explorer_counts_and_says_why_not():
     explorer = conv_cost_explorer()
     # 16 kernels of 3 x 3 x 3 and 16 biases; 432 weights at 32 x 32 places

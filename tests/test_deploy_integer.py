@@ -23,7 +23,10 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+ALL_NETWORKS = ["LeNet5", "SmallAlexNet", pytest.param("RoadNet", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=ALL_NETWORKS)
 def exported(request, tmp_path_factory):
     """(the fake-quantized network, its file, some inputs)."""
     build, shape = NETWORKS[request.param]

@@ -14,6 +14,7 @@ import kit
 from tools import copies
 from tools.chapters import NOTEBOOKS, notebook_of, read_source, sources
 from tools.editions import BEGIN, END, LABS, lab_of, learner_edition
+from tools.glossary import lab_anchor
 
 NAMES = [source.stem for source in sources()]
 LINK = re.compile(r"""(?:\]\(|(?:src|href)=["'])([^)"'#\s]+)""")
@@ -181,6 +182,17 @@ def test_links_hold_in_every_edition(source, lab):
     solved = copies.one_deeper(notebook_of(source).read_bytes()).decode()
     # work/solutions lies as deep as notebooks/labs, and holds the same names
     assert not broken_links(nbformat.reads(solved, 4), LABS)
+
+
+def test_terms_lead_to_their_entries_and_the_end_to_the_misunderstandings(source, lab):
+    text = "\n".join(cell.source for cell in lab.cells if cell.cell_type == "markdown")
+    for page in ("glossary", "misunderstood"):
+        anchors = re.findall(rf"\]\(\.\./\.\./docs/{page}\.md#([^)]+)\)", text)
+        lines = (kit.ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
+        there = {lab_anchor(line.removeprefix("## ")) for line in lines if line.startswith("## ")}
+        assert anchors
+        assert set(anchors) <= there
+    assert anchors[-1].startswith(source.name[:2])
 
 
 def test_the_copies_lie_as_deep_as_the_labs(tmp_path):

@@ -29,6 +29,7 @@ def labels(num_images=3, height=64, width=96, seed=0):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BLOCKS)
 @pytest.mark.parametrize("size", [(64, 96), (32, 32), (96, 192)])
 def test_every_kind_answers_at_any_size_divisible_by_32(kind, size):

@@ -136,6 +136,7 @@ def answers(model, inputs=X):
     return list(y) if isinstance(y, tuple | list) else [y]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:only Conv2d and Linear get integers")
 @pytest.mark.parametrize("name", TREATED)
 def test_networks_of_every_kind_answer_as_before(name, tmp_path):

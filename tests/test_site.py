@@ -47,6 +47,14 @@ def test_a_chapter_shows_its_stored_outputs_and_its_stills(book):
     assert widgets
 
 
+def test_a_chapter_has_its_number_and_a_solution_is_folded_away(book):
+    chapter = page(book, f"notebooks/{FIRST.stem}.html")
+    assert chapter.h1.get_text().startswith("00 Start here")
+    assert "SOLUTION" not in chapter.get_text()
+    folded = [each.get_text() for each in chapter.select("details.hide")]
+    assert any("Show a solution" in each and "def frame_budget" in each for each in folded)
+
+
 def test_the_first_use_of_a_term_leads_to_the_glossary(book):
     links = page(book, f"notebooks/{FIRST.stem}.html").select(".bd-article a")
     [link] = [each for each in links if each["href"] == "../docs/glossary.html#budget"]
@@ -57,6 +65,13 @@ def test_the_reference_has_signatures_and_the_words_of_the_docstrings(book):
     text = page(book, "api/edu_lib.weights.html").get_text()
     assert re.search(r"load_weights\(.*model", text)
     assert "Raises" in text
+    assert str(site.ROOT) not in text
+
+
+def test_each_parameter_that_a_docstring_explains_has_a_line(book):
+    items = [each.get_text() for each in page(book, "api/edu_lib.weights.html").select("dd li")]
+    assert any(item.startswith("half: store floating-point numbers") for item in items)
+    assert not any("Raises" in item for item in items)
 
 
 def test_the_search_knows_the_words(book):
@@ -148,6 +163,12 @@ def test_only_a_first_use_in_prose_is_linked():
         " iou is not [IoU](g.md#iou)."
     )
     assert chapter.cells[2].source == "A mask again."
+
+
+def test_a_word_is_a_term_from_the_chapter_on_that_explains_it():
+    terms = [glossary.Term("Hint", "", "11_late"), glossary.Term("Frame", "", "00_early")]
+    assert [term.name for term in glossary.explained_until("10", terms)] == ["Frame"]
+    assert glossary.explained_until("11", terms) == terms
 
 
 def test_a_link_to_a_chapter_that_is_not_in_the_book_becomes_words():

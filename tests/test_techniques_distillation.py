@@ -397,6 +397,7 @@ def train(model, X, y, **arguments):
     return edu.fit(model, X, y, **defaults | arguments)
 
 
+@pytest.mark.slow
 def test_a_student_comes_to_agree_with_its_teacher(images):
     X, y = images
     teacher, student = network(8, seed=1), network(6, seed=2)
@@ -516,6 +517,7 @@ def test_distilled_tells_what_is_missing():
         Distilled(network(), network(), hints={"2": "2"})
 
 
+@pytest.mark.slow
 def test_one_road_network_learns_from_a_teacher_for_each_task():
     torch.manual_seed(0)
     teachers = Ensemble([RoadNet(["segmentation"], 0.125), RoadNet(["ego"], 0.125)])

@@ -84,6 +84,7 @@ def test_the_error_is_that_of_eckart_and_young(name, kind):
     torch.testing.assert_close(pair(X), thin(X), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "shape"),
     [

@@ -114,6 +114,7 @@ OUTSIDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTSIDERS)
 def test_networks_of_torchvision_at_half_their_channels(name):
     torch.manual_seed(0)

@@ -77,6 +77,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_of_the_kit_answer_as_before(name):
     build, shape = NETWORKS[name]

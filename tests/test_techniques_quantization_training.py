@@ -107,6 +107,7 @@ def test_learned_steps_start_as_in_the_paper():
 # Training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lsq", "ste"])
 def test_training_with_rounding_learns_and_ends_in_integers(method):
     model, X = small_network(), inputs(32)

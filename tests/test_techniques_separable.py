@@ -267,6 +267,7 @@ def outputs(model, X):
     return torch.cat([value.flatten(1) for value in y.values()], 1) if isinstance(y, dict) else y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", small_networks())
 def test_networks_of_the_kit_become_cheaper_and_still_train(name, kind):

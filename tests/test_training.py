@@ -222,6 +222,7 @@ CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", CHANGES)
 def test_a_checkpoint_belongs_to_its_recipe(tmp_path, changed):
     X, y = blobs()

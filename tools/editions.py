@@ -2,12 +2,14 @@
 
 A lab is made from the text of a chapter alone. Each solution becomes a hole that raises
 NotImplementedError; the contract above it stays. No cell has an output, so nothing shows what a
-solution or a prediction has to say. `kit.py build` writes the lab of each chapter that it builds.
+solution or a prediction has to say. First uses of terms lead to the glossary, and the end to what
+is often misunderstood. `kit.py build` writes the lab of each chapter that it builds.
 """
 
 import copy
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -17,6 +19,7 @@ from tools.chapters import NOTEBOOKS, notebook_of, read_source, sources, write_i
 from tools.copies import deeper_links
 
 LABS = NOTEBOOKS / "labs"
+DOCS = "../docs"  # seen from a chapter
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 SOLUTION = re.compile(
     rf"^(?P<indent>[ \t]*){BEGIN}[ \t]*\n.*?^[ \t]*{END}[ \t]*$", re.MULTILINE | re.DOTALL
@@ -54,6 +57,11 @@ def learner_edition(chapter: nbformat.NotebookNode) -> nbformat.NotebookNode:
     what nbgrader locks, JupyterLab locks too. Raises ValueError if a solution has no end.
     """
     lab = copy.deepcopy(chapter)
+    number = number_of(lab)
+    terms = glossary.explained_until(number, known_terms())
+    glossary.link_chapter(lab, terms, f"{DOCS}/glossary.md", glossary.lab_anchor)
+    page = f"{DOCS}/misunderstood.md"
+    glossary.link_misunderstandings(lab, number, page, glossary.lab_anchor)
     lab.metadata = {key: lab.metadata[key] for key in ("kernelspec", "language_info")}
     for cell in lab.cells:
         if cell.cell_type == "markdown":
@@ -66,6 +74,18 @@ def learner_edition(chapter: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata["deletable"] = False
             cell.metadata["editable"] = not grading["locked"]
     return lab
+
+
+@cache
+def known_terms() -> list[glossary.Term]:
+    """The terms of all chapters, as their sources stood when the first lab was made."""
+    return glossary.all_terms()
+
+
+def number_of(chapter: nbformat.NotebookNode) -> str:
+    """The number of a chapter, by its first exercise: ch08-mask."""
+    ids = (cell.metadata.get("nbgrader", {}).get("grade_id") for cell in chapter.cells)
+    return next(filter(None, ids))[2:4]
 
 
 def with_hole(cell: nbformat.NotebookNode) -> str:

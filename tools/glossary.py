@@ -8,6 +8,7 @@ import dataclasses
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import nbformat
 from tools.chapters import NUMBER, ROOT, sources
 from tools.copies import write_file
 
-GLOSSARY = ROOT / "docs" / "glossary.md"
+GLOSSARY, MISUNDERSTOOD = ROOT / "docs" / "glossary.md", ROOT / "docs" / "misunderstood.md"
 NAMES = r"\*[^*]+\*(?: \([^)]*\))?(?:, \*[^*]+\*)*"
 ENTRY = re.compile(rf"(?P<names>{NAMES}): (?P<meaning>.*?)(?=\s(?:{NAMES})(?:: | \w)|$)")
 # no link into headings, code, formulas, links, tables, HTML, emphasised words
@@ -42,9 +43,24 @@ class Term:
     chapter: str
 
     @property
+    def heading(self) -> str:
+        """The heading of the word's entry: Winning ticket."""
+        return self.name[0].upper() + self.name[1:]
+
+    @property
     def label(self) -> str:
-        """The anchor of the word's heading, as GitHub and Sphinx make it: winning-ticket."""
-        return re.sub(r"[^\w -]", "", self.name.lower()).replace(" ", "-")
+        """The anchor of that heading on GitHub and in the book: winning-ticket."""
+        return anchor(self.heading)
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub and Sphinx make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def lab_anchor(heading: str) -> str:
+    """The anchor of a heading, as JupyterLab makes it: Winning-ticket."""
+    return heading.replace(" ", "-")
 
 
 def terms_of(text: str, chapter: str) -> list[Term]:
@@ -81,6 +97,14 @@ def all_terms() -> list[Term]:
     return sorted(found, key=lambda term: (term.name.lower(), term.chapter))
 
 
+def explained_until(number: str, terms: list[Term]) -> list[Term]:
+    """Those that a chapter up to this number explains: before that, a word may mean what it says.
+
+    A hint, a group or a connection is an everyday word until a chapter makes a term of it.
+    """
+    return [term for term in terms if term.chapter[:2] <= number]
+
+
 def in_the_singular(term: Term, names: set[str]) -> Term:
     """The term, without its s if another chapter has it so."""
     single = term.name.removesuffix("s")
@@ -94,8 +118,7 @@ def as_markdown(terms: list[Term], chapters: str) -> str:
         by_label[term.label].append(term)
     lines = [HEAD]
     for same in by_label.values():
-        name = same[0].name
-        lines.append(f"## {name[0].upper() + name[1:]}\n")
+        lines.append(f"## {same[0].heading}\n")
         for term in same:
             number = term.chapter[:2]
             lines.append(f"- {term.meaning} [{number}]({chapters}/{term.chapter}.ipynb)")
@@ -103,10 +126,13 @@ def as_markdown(terms: list[Term], chapters: str) -> str:
     return "\n".join(lines)
 
 
-def link_first_uses(text: str, terms: list[Term], used: set[str], page: str) -> str:
+def link_first_uses(
+    text: str, terms: list[Term], used: set[str], page: str, to_anchor: Callable[[str], str]
+) -> str:
     """Markdown in which the first use of each term leads to the glossary.
 
     used: the labels that the chapter has linked already; grows. page: the glossary's address.
+    to_anchor: makes the anchor of a heading, as what shows the page does.
     """
     head, mark, tail = text.partition("**Terms.**")
     for term in terms:
@@ -118,19 +144,38 @@ def link_first_uses(text: str, terms: list[Term], used: set[str], page: str) -> 
         taken = [match.span() for match in PROTECTED.finditer(head)]
         for match in word.finditer(head):
             if not any(start < match.end() and match.start() < end for start, end in taken):
-                link = f"[{match[0]}]({page}#{term.label})"
+                link = f"[{match[0]}]({page}#{to_anchor(term.heading)})"
                 head = head[: match.start()] + link + head[match.end() :]
                 used.add(term.label)
                 break
     return head + mark + tail
 
 
-def link_chapter(notebook: nbformat.NotebookNode, terms: list[Term], page: str) -> None:
+def link_chapter(
+    notebook: nbformat.NotebookNode,
+    terms: list[Term],
+    page: str,
+    to_anchor: Callable[[str], str] = anchor,
+) -> None:
     """Link the first uses of all terms in the texts of a chapter, which is changed."""
     used: set[str] = set()
     for cell in notebook.cells[1:]:
         if cell.cell_type == "markdown":
-            cell.source = link_first_uses(cell.source, terms, used, page)
+            cell.source = link_first_uses(cell.source, terms, used, page, to_anchor)
+
+
+def link_misunderstandings(
+    notebook: nbformat.NotebookNode,
+    number: str,
+    page: str,
+    to_anchor: Callable[[str], str] = anchor,
+) -> None:
+    """Let the last cell of a chapter lead to its part of docs/misunderstood.md; it is changed."""
+    headings = re.findall(r"^## (.*)", MISUNDERSTOOD.read_text(encoding="utf-8"), re.MULTILINE)
+    place = next(to_anchor(heading) for heading in headings if heading.startswith(number))
+    head, mark, tail = notebook.cells[-1].source.partition("**Next.**")
+    line = f"**Often misunderstood.** [Check yourself]({page}#{place})."
+    notebook.cells[-1].source = "\n\n".join(filter(None, [head.rstrip(), line, mark + tail]))
 
 
 def main(path: Path = GLOSSARY) -> int:

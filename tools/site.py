@@ -19,7 +19,16 @@ import nbformat
 
 from edu_lib import OFFERED
 from tools.chapters import ROOT, notebook_of, sources
-from tools.glossary import GLOSSARY, Term, all_terms, as_markdown, link_chapter
+from tools.editions import BEGIN, END
+from tools.glossary import (
+    GLOSSARY,
+    Term,
+    all_terms,
+    as_markdown,
+    explained_until,
+    link_chapter,
+    link_misunderstandings,
+)
 from tools.notebook_form import WIDGET_STATE, WIDGET_VIEW
 from tools.site_check import problems_of
 
@@ -36,11 +45,19 @@ INDEX = """# Thirty Frames
 
 **From LeNet to CNNs at the edge, with every gain measured.**
 
+A camera gives thirty frames a second, so a network has 33 milliseconds for each. The chapters tell
+how networks came to fit, and measure it. Here they stand as they ran, a solution of each exercise
+folded away. `python3 kit.py lab` opens them with holes for your own answers.
+
 ![Road scenes of the kit, the frames its networks will read](docs/thirty_frames.png)
 
 ```{{toctree}}
 :maxdepth: 2
 notebooks/index
+```
+
+```{{toctree}}
+:maxdepth: 1
 {pages}
 api/index
 ```
@@ -97,7 +114,11 @@ def lay_out(
     glossary.write_text(as_markdown(terms, "../notebooks"), encoding="utf-8")
     (folder / "notebooks").mkdir()
     for source in chapters:
-        chapter = book_edition(nbformat.read(notebook_of(source), 4), names, terms)
+        number = source.stem[:2]
+        known = explained_until(number, terms)
+        chapter = book_edition(nbformat.read(notebook_of(source), 4), names, known)
+        number_title(chapter, number)
+        link_misunderstandings(chapter, number, "../docs/misunderstood.md")
         nbformat.write(chapter, folder / "notebooks" / f"{source.stem}.ipynb")
     write_reference(folder / "api", offered)
     docs = sorted({f"docs/{path.stem}" for path in [*pages, glossary]})
@@ -112,8 +133,8 @@ def book_edition(
 ) -> nbformat.NotebookNode:
     """A chapter as the book shows it; the argument is changed.
 
-    Widgets become stills, first uses of terms lead to the glossary, and a link to a chapter that is
-    not among `names` becomes its words.
+    Widgets become stills, solutions are folded away, first uses of terms lead to the glossary, and
+    a link to a chapter that is not among `names` becomes its words.
     """
     chapter.metadata.pop("widgets", None)
     for cell in chapter.cells:
@@ -121,11 +142,27 @@ def book_edition(
             cell.source = TO_CHAPTER.sub(
                 lambda found: found[0] if found["stem"] in names else found["words"], cell.source
             )
+        if BEGIN in cell.source:
+            fold_solution(cell)
         for output in cell.get("outputs", []):
             if "data" in output:
                 output.data = as_still(output)
     link_chapter(chapter, terms, "../docs/glossary.md")
     return chapter
+
+
+def fold_solution(cell: nbformat.NotebookNode) -> None:
+    """Leave the marks of a solution out of a cell, and let a reader try before looking."""
+    rows = cell.source.splitlines()
+    cell.source = "\n".join(row for row in rows if row.strip() not in (BEGIN, END))
+    cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
+    cell.metadata.mystnb = {"code_prompt_show": "Show a solution"}
+
+
+def number_title(chapter: nbformat.NotebookNode, number: str) -> None:
+    """Put the number, by which all pages name a chapter, into its title."""
+    first = chapter.cells[0]
+    first.source = re.sub(r"^# ", f"# {number} ", first.source)
 
 
 def as_still(output: nbformat.NotebookNode) -> dict:
@@ -147,7 +184,8 @@ def write_reference(folder: Path, offered: dict[str, tuple[str, ...]]) -> None:
         entries = [reference_of(module, name) for name in names]
         rows = [f"# {module}", "", "```{eval-rst}", f".. automodule:: {module}", "", *entries]
         (folder / f"{module}.md").write_text("\n".join([*rows, "```", ""]), encoding="utf-8")
-    listed = LIST.format(title="What the library offers", entries="\n".join(offered))
+    entries = "\n".join(f"{module.removeprefix('edu_lib.')} <{module}>" for module in offered)
+    listed = LIST.format(title="What the library offers", entries=entries)
     (folder / "index.md").write_text(listed, encoding="utf-8")
 
 

@@ -795,3 +795,5 @@ classroom.ledger(upto="12")
 # losses", CVPR 2018. · T. Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020. · D.
 # Wu et al., "YOLOP: You only look once for panoptic driving perception", 2021. · K. He et al.,
 # "Deep residual learning", CVPR 2016. · O. Ronneberger et al., "U-Net", 2015.
+#
+# **Next.** [13 Edge networks](13_edge_networks.ipynb): ten years of blocks that make a network small.

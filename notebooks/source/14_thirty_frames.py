@@ -776,3 +776,5 @@ classroom.ledger(upto="14")
 # G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network", 2015. · B. Jacob et al., "Quantization and training of
 # neural networks for efficient integer-arithmetic-only inference", CVPR 2018. · D. N. Lee, "A theory of visual control of braking based on
 # information about time-to-collision", Perception, 1976.
+#
+# **Next.** [15 Scoreboard](15_scoreboard.ipynb): every claim of the kit, and its verdict.

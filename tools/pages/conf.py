@@ -7,12 +7,14 @@ language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings"]
 nb_execution_mode = "off"  # the chapters carry their outputs
+nb_code_prompt_show = "Show the code"
 nb_ipywidgets_js = {}  # stills stand for widgets: nothing is loaded
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True  # as they are written: a path of this machine is nobody's default
 add_module_names = False
 
 html_theme = "pydata_sphinx_theme"
