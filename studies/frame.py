@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import save
 from torch import nn
 
-from edu_lib.data import DATA_FOLDER
-from edu_lib.files import replacing
+from edu_lib.files import DATA_FOLDER, replacing
 from edu_lib.measure.machine import describe_machine
 from edu_lib.measure.results import load_result, now, save_result, write_json
-from edu_lib.training import fingerprint
 
 RUNS_FOLDER = DATA_FOLDER / "runs"
 CACHE_FOLDER = DATA_FOLDER / "cache"
@@ -177,6 +174,8 @@ def _files(row: dict, name: str, folder: Path) -> list[Path]:
 
 
 def _recipes(function: Callable, runs: Mapping[str, dict], timed: bool) -> dict[str, str]:
+    from edu_lib.training import fingerprint  # a study that keeps no runs needs no more than torch
+
     made_by = fingerprint(function) + (describe_machine()["cpu"] if timed else "")
     return {name: fingerprint([made_by, arguments]) for name, arguments in runs.items()}
 
@@ -213,6 +212,8 @@ def _on_one_thread(function: Callable[..., dict], arguments: dict) -> dict:
 
 def weights_of(model: nn.Module) -> bytes:
     """The weights as a safetensors file, for `run_all` to keep."""
+    from safetensors.torch import save
+
     return save({name: each.contiguous() for name, each in model.state_dict().items()})
 
 

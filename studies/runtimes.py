@@ -2,115 +2,102 @@
 
     python3 -m studies.runtimes [--only FILE ...] [--processor amx]
 
-The LeNet-5 and the small AlexNet, quantized with weights of 8 and of 7 bits, and the network of
-chapter 14, in every runtime that is installed: ONNX Runtime as the kit opens it, with its fastest
-kernel, and without its optimizations; OpenVINO; onnxruntime-web in Chromium; and behind a converter
-MNN, ncnn and LiteRT. Each answer is compared with the exact integer
-engine, and with the engine that follows a rule for sums that end at 16 bits: where that one gives
-every bit, the rule is the reason. A runtime that is missing is left out in a sentence, and its
-stored rows stay. Writes data/results/runtimes.json; what it says holds for this kind of processor.
+The LeNet-5 and the small AlexNet, quantized with weights of 8 and of 7 bits, on 1,000 test images,
+and the network of chapter 14: in ONNX Runtime as the kit opens a file, with its fastest kernel, and
+without its optimizations; in OpenVINO; in both on an emulated processor without VNNI, and in ONNX
+Runtime on an emulated Arm core; in onnxruntime-web in Chromium; and behind a converter in MNN, ncnn
+and LiteRT. Each answer is compared with the exact integer engine, and with the engine that follows
+a rule for sums that end at 16 bits: where that one gives every bit, the rule is the reason. A
+runtime that is missing ends the study in a sentence: one run writes the whole file,
+data/results/runtimes.json, for this kind of processor. The converters are in no requirements file:
+pip install MNN==3.6.1 ncnn pnnx==20261020 ai-edge-litert==2.3.0 onnx2tf==1.29.24 tensorflow, in an
+environment of their own that sees the kit's packages; they take about 2 GB.
 """
 
 import importlib.util
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 
 import edu_lib as edu
-import kit
 import roads
 from classroom.final_network import WEIGHT_BITS, final_network, one_scene
 from edu_lib.deploy import IntegerNetwork, export_int8
 from edu_lib.deploy.arithmetic import PAIRS
+from edu_lib.measure.machine import all_threads
 from edu_lib.techniques.quantization import quantize_static
 from studies import frame
 from studies.int8_saturation import CALIBRATION, NETWORKS
 from studies.runtimes_converted import NOTE, converted
+from studies.runtimes_emulated import emulated
+from studies.runtimes_sessions import SESSIONS, Answers, browser
 from tools import phone
 
 NAME = "runtimes"
-IMAGES = {"lenet5": 100, "small_alexnet": 40}
+IMAGES, LAYER_IMAGES = 1000, 100  # for the answers; those most off, to find the first layer
 SCENES, FINAL = 2, f"thirty_frames_{WEIGHT_BITS}"
+FILES = (*(f"{network}_{bits}" for network in NETWORKS for bits in (8, 7)), FINAL)
 ONE_STEP = 1
 CHOSEN = "segmentation"  # of a network with several outputs: where a class is chosen
-Answers = dict[str, np.ndarray]  # by the name of the output
 
 
-def exact_session(path: Path, X: np.ndarray) -> Answers:
+def as_the_kit(path: Path, X: np.ndarray) -> Answers:
     """ONNX Runtime as the kit opens a file: it asks for exact sums."""
-    return _fed(edu.deploy.session(path), X)
-
-
-def fastest_session(path: Path, X: np.ndarray) -> Answers:
-    """ONNX Runtime with the kernel that it takes by itself."""
-    return _fed(_session(path, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL), X)
-
-
-def plain_session(path: Path, X: np.ndarray) -> Answers:
-    """ONNX Runtime without optimizations: each operation of the file by itself, in float32."""
-    return _fed(_session(path, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL), X)
-
-
-def _session(path: Path, level: object) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = level
-    return onnxruntime.InferenceSession(str(path), options)
-
-
-def _fed(opened: onnxruntime.InferenceSession, X: np.ndarray) -> Answers:
+    opened = edu.deploy.session(path)
     names = [output.name for output in opened.get_outputs()]
     return dict(zip(names, opened.run(None, {"X": X}), strict=True))
 
 
-def openvino_model(path: Path, X: np.ndarray) -> Answers:
-    """OpenVINO on the CPU, float32 where it is not int8."""
-    import openvino
+@dataclass(frozen=True)
+class Runtime:
+    """How a runtime is asked. module, program: without them it is left out.
 
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    compiled = openvino.Core().compile_model(str(path), "CPU", settings)
-    found = compiled([X])
-    return {output.get_any_name(): found[output] for output in compiled.outputs}
+    answers: for a file and X. shows_integers: whether it gives inner integers too.
+    """
 
+    title: str
+    module: str
+    answers: Callable[[Path, np.ndarray], Answers]
+    shows_integers: bool = True
+    program: str = ""
 
-def browser(path: Path, X: np.ndarray) -> Answers:
-    """onnxruntime-web in headless Chromium, by the page for a phone."""
-    from playwright.sync_api import sync_playwright
-
-    ask = """async (X) => { const all = {};
-        for (const x of X) for (const [name, y] of Object.entries(
-            await window.phone.run(Float32Array.from(x)))) (all[name] ??= []).push(Array.from(y));
-        return all; }"""
-    page_file = phone.write_page(path, path.with_suffix(".html"))
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=kit.find_browser(), args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = opened.new_context(bypass_csp=True).new_page()
-        page.goto(page_file.as_uri())
-        page.wait_for_selector("#state:has-text('Ready')", timeout=240_000)
-        found = page.evaluate(ask, [x.ravel().tolist() for x in X])
-        opened.close()
-    return {name: np.array(values, np.float32) for name, values in found.items()}
+    @property
+    def missing(self) -> str:
+        """What is not installed here, or ""."""
+        if importlib.util.find_spec(self.module) is None:
+            return self.module
+        return "" if not self.program or shutil.which(self.program) else self.program
 
 
-# name: (what it is called, the module it needs, its answers, whether it shows inner integers)
-RUNTIMES: dict[str, tuple[str, str, Callable[[Path, np.ndarray], Answers], bool]] = {
-    "onnxruntime_exact": ("ONNX Runtime, exact sums asked for", "onnxruntime", exact_session, True),
-    "onnxruntime": ("ONNX Runtime, its fastest kernel", "onnxruntime", fastest_session, True),
-    "onnxruntime_plain": (
-        "ONNX Runtime, optimizations off", "onnxruntime", plain_session, True,
+ORT = "onnxruntime"
+RUNTIMES = {
+    "onnxruntime_exact": Runtime("ONNX Runtime, exact sums asked for", ORT, as_the_kit),
+    "onnxruntime": Runtime("ONNX Runtime, its fastest kernel", ORT, SESSIONS["fastest"]),
+    "onnxruntime_plain": Runtime("ONNX Runtime, optimizations off", ORT, SESSIONS["plain"]),
+    "openvino": Runtime("OpenVINO", "openvino", SESSIONS["openvino"]),
+    "onnxruntime_avx2_exact": Runtime(
+        "ONNX Runtime, no VNNI, exact sums", ORT, emulated("x86", "exact"), program="qemu-x86_64",
     ),
-    "openvino": ("OpenVINO", "openvino", openvino_model, True),
-    "onnxruntime_web": ("onnxruntime-web, WebAssembly", "playwright", browser, False),
-    "mnn": ("MNN, after its converter", "MNN", converted("mnn"), False),
-    "ncnn": ("ncnn, after pnnx", "pnnx", converted("ncnn"), False),
-    "litert": ("LiteRT, after onnx2tf", "ai_edge_litert", converted("litert"), False),
+    "onnxruntime_avx2": Runtime(
+        "ONNX Runtime, no VNNI, fastest", ORT, emulated("x86", "fastest"), program="qemu-x86_64",
+    ),
+    "openvino_avx2": Runtime(
+        "OpenVINO, no VNNI", "openvino", emulated("x86", "openvino"), program="qemu-x86_64",
+    ),
+    "onnxruntime_arm": Runtime(
+        "ONNX Runtime, 64-bit Arm", ORT, emulated("arm", "fastest"), program="qemu-aarch64",
+    ),
+    "onnxruntime_web": Runtime("onnxruntime-web, WebAssembly", "playwright", browser, False),
+    "mnn": Runtime("MNN, after its converter", "MNN", converted("mnn"), False),
+    "ncnn": Runtime("ncnn, after pnnx", "pnnx", converted("ncnn"), False),
+    "litert": Runtime("LiteRT, after onnx2tf", "ai_edge_litert", converted("litert"), False),
 }  # fmt: skip
 
 
@@ -124,10 +111,11 @@ def judge(path: Path, X: np.ndarray, name: str, by_rule: dict) -> dict:
 
     by_rule: of `engines_answers`.
     """
-    title, module, answer, shows_integers = RUNTIMES[name]
-    row: dict[str, object] = {"title": title, "version": version_of(name, module), "loads": True}
+    runtime = RUNTIMES[name]
+    row: dict[str, object] = {"title": runtime.title, "loads": True}
+    row["version"] = version_of(name, runtime.module)
     try:
-        found = answer(path, X)
+        found = runtime.answers(path, X)
     except RuntimeError as error:
         return {**row, "loads": False, "error": str(error).splitlines()[0][:200]}
     note = found.pop(NOTE, None)
@@ -147,7 +135,11 @@ def judge(path: Path, X: np.ndarray, name: str, by_rule: dict) -> dict:
     }  # fmt: skip
     if note is not None:
         row["reason"] = str(note)
-    return row | (first_layer(path, X, answer) if shows_integers and "exact" not in equal else {})
+    if not runtime.shows_integers or "exact" in equal:
+        return row
+    off_by_image = sum(each.reshape(len(X), -1).max(axis=1) for each in off)
+    most_off = np.sort(np.argsort(-off_by_image, kind="stable")[:LAYER_IMAGES])
+    return row | first_layer(path, X[most_off], runtime.answers)
 
 
 def same(found: Answers, wanted: Answers) -> bool:
@@ -163,9 +155,10 @@ def first_layer(path: Path, X: np.ndarray, answer: Callable) -> dict:
         model.graph.output.append(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None)
         )
-    watched = path.with_name(f"watched_{path.name}")
-    onnx.save(model, watched)
-    found, exact = answer(watched, X), IntegerNetwork(path).run(X, watch=names)
+    with tempfile.TemporaryDirectory() as folder:
+        watched = Path(folder) / path.name
+        onnx.save(model, watched)
+        found, exact = answer(watched, X), IntegerNetwork(path).run(X, watch=names)
     for number, name in enumerate(names):
         off = np.abs(found[name].astype(int) - exact[name].astype(int))
         if off.any():
@@ -193,48 +186,43 @@ def version_of(name: str, module: str) -> str:
     return phone.RUNTIME.split(",")[0].split()[1] if name == "onnxruntime_web" else version(module)
 
 
-def files(folder: Path) -> Iterator[tuple[str, Callable[[], tuple[Path, np.ndarray]]]]:
-    """(name, what makes the int8 file and the inputs) of each network."""
-
-    def small(network: str, bits: int) -> tuple[Path, np.ndarray]:
-        build, data = NETWORKS[network]
-        calibration = data().fit.X[:CALIBRATION].float()
-        quantized = quantize_static(build().eval(), calibration, weight_bits=bits)
-        path = export_int8(quantized, calibration[:1], folder / f"{network}_{bits}.onnx")
-        return path, data().test.X[: IMAGES[network]].float().numpy()
-
-    def final() -> tuple[Path, np.ndarray]:
-        path = export_int8(final_network(), one_scene(), folder / f"{FINAL}.onnx")
+def int8_file(key: str, folder: Path) -> tuple[Path, np.ndarray]:
+    """The int8 file of a network, a name of FILES, and its inputs, float32 [N, C, H, W]."""
+    path = folder / f"{key}.onnx"
+    if key == FINAL:
         images = np.stack([roads.scene(seed).image.transpose(2, 0, 1) for seed in range(SCENES)])
-        return path, images.astype(np.float32) / np.float32(255)
+        pixels = images.astype(np.float32) / np.float32(255)
+        return export_int8(final_network(), one_scene(), path), pixels
+    network, bits = key.rsplit("_", 1)
+    build, data = NETWORKS[network]
+    calibration = data().fit.X[:CALIBRATION].float()
+    quantized = quantize_static(build().eval(), calibration, weight_bits=int(bits))
+    return export_int8(quantized, calibration[:1], path), data().test.X[:IMAGES].float().numpy()
 
-    for network in NETWORKS:
-        for bits in (8, 7):
-            yield f"{network}_{bits}", lambda network=network, bits=bits: small(network, bits)
-    yield FINAL, final
+
+def in_every_runtime(key: str) -> dict[str, dict]:
+    """{name of a runtime: what it makes of the file}."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(all_threads()) as pool:
+        path, X = int8_file(key, Path(folder))
+        by_rule = engines_answers(path, X)
+        rows = {name: pool.submit(judge, path, X, name, by_rule) for name in RUNTIMES}
+        return {name: row.result() for name, row in rows.items()}
 
 
-def main() -> None:
-    """Every file in every runtime, then the result file."""
-    more = {"--only": {"nargs": "+", "help": "these files; the others stay as they are stored"}}
-    chosen = frame.options(__doc__, more | frame.PROCESSOR, again=False)
-    result, only = frame.beside(NAME, chosen.processor), chosen.only
-    stored = frame.stored_result(result)
-    figures = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for key, make in files(Path(folder)):
-            rows = figures[key] = dict(stored.get(key, {}))
-            if only and key not in only:
-                continue
-            path, X = make()
-            by_rule = engines_answers(path, X)
-            for name, (title, module, *_) in RUNTIMES.items():
-                if importlib.util.find_spec(module) is None:
-                    print(f"{title} is left out: {module} is not installed", flush=True)
-                    continue
-                rows[name] = judge(path, X, name, by_rule)
-                print(key, name, rows[name], flush=True)
-    edu.save_result(result, figures, frame.command_on(NAME, chosen.processor))
+def main() -> int:
+    """Every file in every runtime, then the result file; returns the exit code."""
+    more = {"--only": {"nargs": "+", "choices": FILES, "help": "of the files that are not stored"}}
+    chosen = frame.options(__doc__, more | frame.PROCESSOR)
+    if missing := {each.missing for each in RUNTIMES.values()} - {""}:
+        print(f"No {', '.join(sorted(missing))} here: install what is missing and start again.")
+        return 1
+    result, runs = frame.beside(NAME, chosen.processor), {key: {"key": key} for key in FILES}
+    asked = {key: runs[key] for key in chosen.only or FILES}
+    frame.run_all(in_every_runtime, asked, result, again=chosen.again)
+    figures = frame.finished(in_every_runtime, runs, result)
+    if figures.keys() == runs.keys():
+        edu.save_result(result, figures, frame.command_on(NAME, chosen.processor))
+    return 0
 
 
 if __name__ == "__main__":

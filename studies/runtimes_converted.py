@@ -53,10 +53,17 @@ def one_image(path: Path, to: Path) -> None:
     onnx.save(model, to)
 
 
-def call(words: list[str], folder: Path) -> None:
-    """Runs a program. Raises RuntimeError with the line of it that says what was wrong."""
-    quiet = {"PIP_NO_INDEX": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    places = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+def call(
+    words: list[str], folder: Path, places: list[str] | None = None, index: bool = False
+) -> None:
+    """Runs a program. Raises RuntimeError with the line of it that says what was wrong.
+
+    places: where its Python finds modules, by default the checkout and PYTHONPATH. index: it may
+    ask a package index.
+    """
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    quiet |= {} if index else {"PIP_NO_INDEX": "1"}
+    places = places or [str(ROOT), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         words, cwd=folder, capture_output=True, check=False, timeout=SECONDS,
         env=os.environ | quiet | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
@@ -133,9 +140,34 @@ def litert(model: Path, X: np.ndarray) -> Answers:
         maps = [reader.get_tensor(door["index"]) for door in doors]
         found.append([y.transpose(0, 3, 1, 2) if y.ndim == 4 else y for y in maps])
     answers = by_shape(model, [np.concatenate(each) for each in zip(*found, strict=True)])
-    if not kinds & {"int8", "uint8"}:
-        answers[NOTE] = np.array("the converter leaves the integers out: it computes in float32")
+    said = [] if kinds & {"int8", "uint8"} else ["leaves the integers out"]
+    said += ["puts biases to other channels"] if turned_biases(model, reader) else []
+    if said:
+        answers[NOTE] = np.array(f"the converter {' and '.join(said)}")
     return answers
+
+
+def turned_biases(model: Path, reader: object) -> bool:
+    """Whether a bias b of the file is b[0], b[2], ..., b[1] in what LiteRT computes with.
+
+    Maps [N, C, H, W] go to [N, H, W, C] in that order; a list of one number a channel must not.
+    """
+    held = {
+        each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(model).graph.initializer
+    }
+    turned = []
+    for node in onnx.load(model).graph.node:
+        bias, scale = (held.get(name) for name in (*node.input, "", "")[:2])
+        if node.op_type == "DequantizeLinear" and bias is not None and bias.dtype == np.int32:
+            b = np.float32(bias * scale)
+            turned.append(np.concatenate([b[:1], b[2:], b[1:2]]))
+    lists = [each for each in reader.get_tensor_details() if len(each["shape"]) == 1]
+    constants = [reader.get_tensor(each["index"]) for each in lists if each["dtype"] == np.float32]
+    return any(
+        b.size > 2 and b.shape == each.shape and np.allclose(b, each)
+        for b in turned
+        for each in constants
+    )
 
 
 def by_shape(model: Path, found: list[np.ndarray]) -> Answers:

@@ -1,15 +1,29 @@
 """The visit of a GPU, on a device that is simulated and on the CPU in small."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from classroom.recorded_gpus import LINES, gpu_lines
 from classroom.simulated import SimulatedDevice
-from edu_lib.models import LeNet5
-from studies import gpu_visit
+from edu_lib.models import LeNet5, RoadNet
+from studies import gpu_visit, gpu_visit_networks, gpu_visit_timing
 from studies.gpu_visit import Visit, measure, now_ms
+
+# a borrowed machine: only what an installation of PyTorch brings is there
+BORROWED = """
+import sys
+for name in ("torchvision", "safetensors", "tqdm", "psutil", "onnx", "PIL", "matplotlib"):
+    sys.modules[name] = None
+import edu_lib as edu
+from studies import gpu_visit, gpu_visit_networks
+whose, edge = gpu_visit_networks.edge_networks()
+edu.save_result("gpu_visit", {"devices": {"A GPU": {"whose": whose, "edge": sorted(edge)}}},
+                gpu_visit.frame.command("gpu_visit"), sys.argv[1])
+"""
 
 
 def simulated(seconds=60.0, **options):
@@ -40,7 +54,7 @@ def test_time_is_kept_and_what_was_cut_is_named():
     rows = visit.while_time("sweep", (work for _ in range(100)))
     assert 1 <= len(rows) < 10
     assert visit.left_out == ["sweep"]
-    longest_ms = 3 * gpu_visit.BLOCK_MS + 200
+    longest_ms = 3 * gpu_visit_timing.BLOCK_MS + 200
     assert device.now_ms < visit.deadline_ms + longest_ms
 
 
@@ -52,10 +66,10 @@ def test_a_visit_without_time_leaves_all_out():
 @pytest.mark.slow
 def test_every_part_gives_its_figures_in_small(monkeypatch, tmp_path):
     small = {"lenet5": (LeNet5(), (1, 28, 28))}
-    small["road_heavy"] = (gpu_visit.RoadNet(["segmentation"], 0.125), (3, 32, 64))
-    monkeypatch.setattr(gpu_visit, "networks", lambda: small)
-    monkeypatch.setattr(gpu_visit, "BLOCK_MS", 1.0)
-    visit = Visit(torch.device("cpu"), lambda: None, now_ms, now_ms() + 60_000, scale=64)
+    small["road_heavy"] = (RoadNet(["segmentation"], 0.125), (3, 32, 64))
+    monkeypatch.setattr(gpu_visit_networks, "networks", lambda: small)
+    monkeypatch.setattr(gpu_visit_timing, "BLOCK_MS", 1.0)
+    visit = Visit(torch.device("cpu"), lambda: None, now_ms, now_ms() + 3_600_000, scale=64)
     found = measure(visit)
     assert found.keys() == {*gpu_visit.PARTS, "left_out"}
     assert found["left_out"] == []
@@ -119,3 +133,17 @@ def test_a_machine_without_a_gpu_is_told(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["gpu_visit"])
     assert gpu_visit.main() == 1
     assert "finds no GPU here" in capsys.readouterr().out
+
+
+def test_a_borrowed_machine_needs_no_more_than_pytorch(tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", BORROWED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    content = json.loads((tmp_path / "gpu_visit.json").read_text())
+    found = content["devices"]["A GPU"]
+    assert found["whose"] == gpu_visit_networks.OURS
+    assert found["edge"] == ["efficientnet_lite0", "mobilenet_v1", "repvgg_a0"]
+    assert content["machine"]["cpu"]
+    assert content["machine"]["ram_gb"] is None
+    assert gpu_visit_networks.edge_networks()[0] == gpu_visit_networks.THEIRS  # where it is

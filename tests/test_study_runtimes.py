@@ -1,5 +1,7 @@
 """The study of runtimes finds what differs, where it begins, and why."""
 
+import platform
+import shutil
 import sys
 
 import numpy as np
@@ -10,7 +12,8 @@ from torch import nn
 
 import edu_lib as edu
 from edu_lib.deploy import IntegerNetwork
-from studies import runtimes, runtimes_converted
+from studies import runtimes, runtimes_converted, runtimes_emulated, runtimes_sessions
+from studies.runtimes import RUNTIMES, Runtime
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +42,12 @@ def following(rule):
 
 def judged(large_sums, monkeypatch, answers):
     path, X = large_sums
-    monkeypatch.setitem(runtimes.RUNTIMES, "tried", ("A runtime", "numpy", answers, True))
+    monkeypatch.setitem(RUNTIMES, "tried", Runtime("A runtime", "numpy", answers))
     return runtimes.judge(path, X, "tried", runtimes.engines_answers(path, X))
 
 
 def test_an_exact_runtime_keeps_the_contract(large_sums, monkeypatch):
-    for answers in (following(None), runtimes.exact_session):
+    for answers in (following(None), runtimes.as_the_kit):
         row = judged(large_sums, monkeypatch, answers)
         assert row["equal_to_rule"] == "exact"
         assert (row["values_different"], row["answers_changed"], row["values"]) == (0, 0, 20)
@@ -119,7 +122,62 @@ def test_what_a_converter_did_becomes_the_reason(large_sums, monkeypatch):
         return {"y_hat": exact["y_hat"] + 1, runtimes_converted.NOTE: note}
 
     path, X = large_sums
-    monkeypatch.setitem(runtimes.RUNTIMES, "tried", ("A runtime", "numpy", floats, False))
+    monkeypatch.setitem(RUNTIMES, "tried", Runtime("A runtime", "numpy", floats, False))
     row = runtimes.judge(path, X, "tried", runtimes.engines_answers(path, X))
     assert row["reason"] == "it computes in float32"
     assert row["values_different"] == row["values"] == 20
+
+
+def test_a_long_batch_is_cut_and_joined_again(large_sums, monkeypatch):
+    path, X = large_sums
+    whole = runtimes_sessions.exact(path, X)
+    monkeypatch.setattr(runtimes_sessions, "BATCH", 3)
+    assert np.array_equal(runtimes_sessions.exact(path, X)["y_hat"], whole["y_hat"])
+    assert len(whole["y_hat"]) == 4
+
+
+def test_biases_that_a_converter_moved_are_found(large_sums):
+    path, _ = large_sums
+    model = onnx.load(path)
+    held = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    inputs = (node.input for node in model.graph.node if node.op_type == "DequantizeLinear")
+    b, scale = next(
+        (held[q], held[scale]) for q, scale, *_ in inputs if q in held and held[q].dtype == np.int32
+    )
+
+    class Reader:
+        """What LiteRT shows of a file with one list."""
+
+        def __init__(self, values):
+            self.values = values
+
+        def get_tensor_details(self):
+            return [{"index": 0, "shape": self.values.shape, "dtype": self.values.dtype}]
+
+        def get_tensor(self, index):
+            return self.values
+
+    bias = np.float32(b * scale)
+    moved = np.concatenate([bias[:1], bias[2:], bias[1:2]])
+    assert runtimes_converted.turned_biases(path, Reader(moved))
+    assert not runtimes_converted.turned_biases(path, Reader(bias))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("qemu-x86_64") is None or platform.machine() != "x86_64",
+    reason="no qemu-x86_64 here: apt-get install qemu-user",
+)
+def test_an_emulated_processor_without_vnni_ends_its_sums_at_16_bits(large_sums, monkeypatch):
+    for session, rule in (("fastest", "onnxruntime"), ("exact", "exact")):
+        row = judged(large_sums, monkeypatch, runtimes_emulated.emulated("x86", session))
+        assert row["equal_to_rule"] == rule
+
+
+def test_a_study_that_lacks_a_runtime_writes_no_file(monkeypatch, capsys):
+    lacking = Runtime("A runtime", "a_module_that_nobody_has", following(None))
+    monkeypatch.setitem(RUNTIMES, "lacking", lacking)
+    monkeypatch.setattr("sys.argv", ["runtimes"])
+    monkeypatch.setattr(runtimes.edu, "save_result", lambda *_: pytest.fail("a file was written"))
+    assert runtimes.main() == 1
+    assert "a_module_that_nobody_has" in capsys.readouterr().out

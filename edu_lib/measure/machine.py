@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
 import torch
 
 # The vector instructions that decide how fast a network runs: what PyTorch calls them, and what
@@ -64,19 +63,30 @@ def all_threads() -> int:
 def describe_machine() -> dict:
     """The machine: cpu, isa (list), int8_saturates (bool), cores, threads, gpu, ram_gb, os.
 
-    gpu is a name, or None. int8_saturates: see `int8_dot_product_saturates`.
+    gpu is a name, or None. int8_saturates: see `int8_dot_product_saturates`. ram_gb is None, and
+    cores are logical ones, on a borrowed machine without psutil.
     """
     device = pick_device()
+    cores, ram_gb = _cores_and_ram()
     return {
         "cpu": processor_name(),
         "isa": list(vector_instructions()),
         "int8_saturates": int8_dot_product_saturates(),
-        "cores": psutil.cpu_count(logical=False) or all_threads(),
+        "cores": cores,
         "threads": all_threads(),
         "gpu": None if device.type == "cpu" else device_name(device),
-        "ram_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "ram_gb": ram_gb,
         "os": f"{platform.system()} {platform.release()}",
     }
+
+
+def _cores_and_ram() -> tuple[int, float | None]:
+    try:
+        import psutil
+    except ImportError:
+        return all_threads(), None
+    ram_gb = round(psutil.virtual_memory().total / 2**30, 1)
+    return psutil.cpu_count(logical=False) or all_threads(), ram_gb
 
 
 def versions() -> dict:

@@ -281,6 +281,14 @@ for name, mine in sorted(edu.IntegerNetwork(onnx_file).run(image.numpy()).items(
 # WebAssembly: {{results.phone_page.p50_ms:.0f}} ms a frame, where ONNX Runtime itself takes
 # {{results.phone_page.native_p50_ms:.1f}} ms there. Chapter 09 shows the network as one file in C.
 #
+# The page leaves **the GPU** of the browser out. No build of onnxruntime-web that has it fits into the page's 6 MB beside the
+# network. And a number of it would not be this network's: version 1.30.0 computes the int8 file in floats, where a few
+# halves are rounded the other way, and it computes a convolution wrongly whose input channels divide by 3 and not by 4. Here
+# there is none; LeNet-5 has one (`findings/onnxruntime_web_conv.sh`).
+#
+# Nor has the page a kernel **of our own** in WebAssembly. The runtime's answers more than twice 30 frames a second: only one
+# that is 1.5 times faster would be worth its upkeep.
+#
 # ## Do gains multiply?
 #
 # Pruning alone makes the network faster by a factor, int8 alone by another. Together they should gain the product,
