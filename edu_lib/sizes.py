@@ -1,5 +1,6 @@
 """Networks filled with stored tensors, their layers made as large as those tensors are."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import torch
@@ -34,6 +35,17 @@ def fill_(model: nn.Module, tensors: Mapping[str, Tensor], source: str, resize: 
     with torch.no_grad():
         for name, each in model.state_dict(keep_vars=True).items():
             each.copy_(tensors[name])
+
+
+def load_state_(model: nn.Module, tensors: Mapping[str, Tensor], *, assign: bool = False) -> None:
+    """`model.load_state_dict(tensors)` for tensors that came without the versions of its parts.
+
+    PyTorch notes them beside a state dict, files do not hold them, and some networks (torchvision's
+    MNASNet) take no state without. Raises what `load_state_dict` raises.
+    """
+    state = OrderedDict(tensors)
+    state._metadata = model.state_dict()._metadata
+    model.load_state_dict(state, assign=assign)
 
 
 def _misfit(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], resize: bool) -> str | None:

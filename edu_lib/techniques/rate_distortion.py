@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from edu_lib.layers import check_ordinary
+from edu_lib.sizes import load_state_
 
 STEP_DIGITS = 2  # binary digits of a step after the first: 1, 1.25, 1.5 or 1.75 times 2^e
 
@@ -79,7 +80,7 @@ class RateDistortion(nn.Module):
         """A plain copy of the network with the quantized weights in it: `edu_lib.to_plain`'s."""
         model = copy.deepcopy(self.model)
         quantized = {name: levels * step for name, (levels, step) in self.levels().items()}
-        model.load_state_dict(model.state_dict() | quantized)
+        load_state_(model, model.state_dict() | quantized)
         return model.train(self.training)
 
     def _tensors(self):

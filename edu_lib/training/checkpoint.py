@@ -10,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from edu_lib.files import replacing
+from edu_lib.sizes import load_state_
 
 
 @dataclass
@@ -91,7 +92,7 @@ def load_checkpoint(
     """
     tensors, texts = _read(path)
     _check_settings(path, texts["settings"], settings)
-    model.load_state_dict(_below(tensors, "model."))
+    load_state_(model, _below(tensors, "model."))
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _below(tensors, "optimizer.").items():
         index, key = name.split(".", maxsplit=1)

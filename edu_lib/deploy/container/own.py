@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from edu_lib.deploy.container.tensors import Stored, Tail, dense, shape_of
 from edu_lib.graph import Inputs, as_inputs
 from edu_lib.layers import copied
-from edu_lib.sizes import COUNTER, fill_
+from edu_lib.sizes import COUNTER, fill_, load_state_
 from edu_lib.techniques.entropy_coding import AdaptiveNumber, Coder
 from edu_lib.techniques.quantization.modules import OnGrid
 
@@ -219,7 +219,7 @@ def stored_names(model: nn.Module) -> list[str]:
 def with_values(model: nn.Module, values: Mapping[str, Tensor]) -> nn.Module:
     """A copy of the model with these values, in its own dtype and on its own device."""
     model = copied(model)
-    model.load_state_dict({**model.state_dict(), **values})
+    load_state_(model, {**model.state_dict(), **values})
     return model
 
 

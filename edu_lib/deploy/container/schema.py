@@ -15,7 +15,7 @@ from edu_lib.deploy.container.own import outputs_of, same_outputs, ties_of, with
 from edu_lib.deploy.container.registry import NETWORKS, code_network, complete
 from edu_lib.deploy.container.tensors import Stored, dense, shape_of, smallest_form
 from edu_lib.layers import copied
-from edu_lib.sizes import COUNTER, resize_
+from edu_lib.sizes import COUNTER, load_state_, resize_
 from edu_lib.techniques.entropy_coding import AdaptiveBit, AdaptiveNumber, Coder, RangeEncoder
 from edu_lib.techniques.factorization import KINDS, LowRankLinear
 
@@ -231,7 +231,7 @@ def stored_tensors(
 def filled(blank: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """The blank network with these values; returns it."""
     counters = {name: torch.tensor(0) for name in blank.state_dict() if name.endswith(COUNTER)}
-    blank.load_state_dict({**tensors, **counters}, assign=True)
+    load_state_(blank, {**tensors, **counters}, assign=True)
     return blank
 
 

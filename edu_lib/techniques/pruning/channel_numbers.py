@@ -60,8 +60,10 @@ class ChannelNumbers:
 
     def leaders(self, numbers: Tensor) -> Tensor:
         """The leader of each number, the same shape."""
-        table = torch.tensor([self.find(number) for number in range(len(self.leader))])
-        return table[numbers]
+        asked, place = numbers.unique(return_inverse=True)
+        # all numbers of the network, for each of its layers, would take as long as the tracing
+        found = torch.tensor([self.find(number) for number in asked.tolist()], dtype=torch.int64)
+        return found[place]
 
 
 def compact(numbers: Tensor) -> Tensor:
