@@ -9,9 +9,9 @@ Runtime on an emulated Arm core; in onnxruntime-web in Chromium; and behind a co
 and LiteRT. Each answer is compared with the exact integer engine, and with the engine that follows
 a rule for sums that end at 16 bits: where that one gives every bit, the rule is the reason. A
 runtime that is missing ends the study in a sentence: one run writes the whole file,
-data/results/runtimes.json, for this kind of processor. The converters are in no requirements file:
-pip install MNN==3.6.1 ncnn pnnx==20261020 ai-edge-litert==2.3.0 onnx2tf==1.29.24 tensorflow, in an
-environment of their own that sees the kit's packages; they take about 2 GB.
+data/results/runtimes.json, for this kind of processor. What is finished is stored in data/runs. The
+converters are in no requirements file: pip install MNN==3.6.1 ncnn==1.0.20261020 pnnx==20261020
+ai-edge-litert==2.3.0 in an environment that sees the kit's packages; onnx2tf==2.6.9 in its own.
 """
 
 import importlib.util

@@ -4,11 +4,13 @@
 
 RUNTIME: mnn, ncnn or litert. A converter may abort, or install packages when it starts: so it runs
 apart, in a folder that is thrown away, and is told of no package index. `studies.runtimes` calls it
-where the packages MNN, ncnn with pnnx, or ai-edge-litert with onnx2tf and tensorflow are installed.
+where the packages MNN, ncnn with pnnx, or ai-edge-litert are installed, and onnx2tf 2 or later is
+on the PATH: it wants Python 3.12. (1.29, the last for Python 3.11, puts biases to other channels.)
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,8 +23,6 @@ import onnx
 Answers = dict[str, np.ndarray]
 NOTE = "note"  # among the answers: what the converter did, a sentence
 ROOT = Path(__file__).parents[1]
-# onnx2tf compares its result on these images, and would fetch them
-TRIED_ON = "calibration_image_sample_data_20x128x128x3_float32.npy"
 SECONDS = 1200
 
 
@@ -80,8 +80,9 @@ def call(
 
 
 def program(name: str) -> str:
-    """A program that a package brought, beside this Python."""
-    return str(Path(sys.executable).with_name(name))
+    """A program that a package brought: beside this Python, or on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else shutil.which(name) or name
 
 
 def mnn(model: Path, X: np.ndarray) -> Answers:
@@ -127,58 +128,37 @@ def litert(model: Path, X: np.ndarray) -> Answers:
     """LiteRT with its default kernels, after onnx2tf, which turns maps to [N, H, W, C]."""
     from ai_edge_litert.interpreter import Interpreter
 
-    generator = np.random.default_rng(0)
-    np.save(model.parent / TRIED_ON, generator.random((20, 128, 128, 3), np.float32))
     call([program("onnx2tf"), "-i", model.name, "-o", "tf", "-n"], model.parent)
     reader = Interpreter(str(model.parent / "tf" / f"{model.stem}_float32.tflite"), num_threads=1)
     reader.allocate_tensors()
-    kinds = {np.dtype(each["dtype"]).name for each in reader.get_tensor_details()}
     [entry], doors, found = reader.get_input_details(), reader.get_output_details(), []
     for x in X:
         reader.set_tensor(entry["index"], x.transpose(1, 2, 0)[None])
         reader.invoke()
-        maps = [reader.get_tensor(door["index"]) for door in doors]
-        found.append([y.transpose(0, 3, 1, 2) if y.ndim == 4 else y for y in maps])
+        found.append([reader.get_tensor(door["index"]) for door in doors])
     answers = by_shape(model, [np.concatenate(each) for each in zip(*found, strict=True)])
-    said = [] if kinds & {"int8", "uint8"} else ["leaves the integers out"]
-    said += ["puts biases to other channels"] if turned_biases(model, reader) else []
-    if said:
-        answers[NOTE] = np.array(f"the converter {' and '.join(said)}")
+    dtypes = {each["index"]: each["dtype"] for each in reader.get_tensor_details()}
+    layers = [each for each in reader._get_ops_details() if each["op_name"] == "CONV_2D"]
+    if all(dtypes[each["inputs"][0]] == np.float32 for each in layers):
+        answers[NOTE] = np.array("after the converter every convolution computes in float32")
     return answers
 
 
-def turned_biases(model: Path, reader: object) -> bool:
-    """Whether a bias b of the file is b[0], b[2], ..., b[1] in what LiteRT computes with.
-
-    Maps [N, C, H, W] go to [N, H, W, C] in that order; a list of one number a channel must not.
-    """
-    held = {
-        each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(model).graph.initializer
-    }
-    turned = []
-    for node in onnx.load(model).graph.node:
-        bias, scale = (held.get(name) for name in (*node.input, "", "")[:2])
-        if node.op_type == "DequantizeLinear" and bias is not None and bias.dtype == np.int32:
-            b = np.float32(bias * scale)
-            turned.append(np.concatenate([b[:1], b[2:], b[1:2]]))
-    lists = [each for each in reader.get_tensor_details() if len(each["shape"]) == 1]
-    constants = [reader.get_tensor(each["index"]) for each in lists if each["dtype"] == np.float32]
-    return any(
-        b.size > 2 and b.shape == each.shape and np.allclose(b, each)
-        for b in turned
-        for each in constants
-    )
-
-
 def by_shape(model: Path, found: list[np.ndarray]) -> Answers:
-    """{name of an output: its answers}; a converter may give outputs other names and places."""
-    shapes = {
-        each.name: [size.dim_value for size in each.type.tensor_type.shape.dim][1:]
-        for each in onnx.load(model).graph.output
-    }
-    return {
-        name: next(y for y in found if list(y.shape[1:]) == shape) for name, shape in shapes.items()
-    }
+    """{name of an output: its answers}; a converter may give outputs other names, places, layouts.
+
+    Raises RuntimeError where no answer has the shape of an output.
+    """
+    turned = [y.transpose(0, 3, 1, 2) for y in found if y.ndim == 4]
+    answers = {}
+    for each in onnx.load(model).graph.output:
+        shape = [size.dim_value for size in each.type.tensor_type.shape.dim][1:]
+        fitting = [y for y in (*found, *turned) if list(y.shape[1:]) == shape]
+        if not fitting:
+            shapes = ", ".join(str(list(y.shape[1:])) for y in found)
+            raise RuntimeError(f"output {each.name} has the shape {shape}; found are {shapes}")
+        answers[each.name] = fitting[0]
+    return answers
 
 
 def outputs(model: Path) -> list[str]:

@@ -111,6 +111,11 @@ def test_a_converted_file_takes_one_image_and_its_answers_go_by_shape(tmp_path):
     found = [np.ones((2, 4, 8, 8)), np.zeros((2, 2, 8, 8))]
     answers = runtimes_converted.by_shape(tmp_path / "one.onnx", found)
     assert {name: y.shape[1] for name, y in answers.items()} == {"a": 2, "b": 4}
+    channels_last = [y.transpose(0, 2, 3, 1) for y in found]
+    answers = runtimes_converted.by_shape(tmp_path / "one.onnx", channels_last)
+    assert {name: y.shape[1] for name, y in answers.items()} == {"a": 2, "b": 4}
+    with pytest.raises(RuntimeError, match="output b has the shape"):
+        runtimes_converted.by_shape(tmp_path / "one.onnx", found[1:])
     entry = onnx.load(tmp_path / "one.onnx").graph.input[0].type.tensor_type.shape
     assert [size.dim_value for size in entry.dim] == [1, 3, 8, 8]
 
@@ -134,33 +139,6 @@ def test_a_long_batch_is_cut_and_joined_again(large_sums, monkeypatch):
     monkeypatch.setattr(runtimes_sessions, "BATCH", 3)
     assert np.array_equal(runtimes_sessions.exact(path, X)["y_hat"], whole["y_hat"])
     assert len(whole["y_hat"]) == 4
-
-
-def test_biases_that_a_converter_moved_are_found(large_sums):
-    path, _ = large_sums
-    model = onnx.load(path)
-    held = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
-    inputs = (node.input for node in model.graph.node if node.op_type == "DequantizeLinear")
-    b, scale = next(
-        (held[q], held[scale]) for q, scale, *_ in inputs if q in held and held[q].dtype == np.int32
-    )
-
-    class Reader:
-        """What LiteRT shows of a file with one list."""
-
-        def __init__(self, values):
-            self.values = values
-
-        def get_tensor_details(self):
-            return [{"index": 0, "shape": self.values.shape, "dtype": self.values.dtype}]
-
-        def get_tensor(self, index):
-            return self.values
-
-    bias = np.float32(b * scale)
-    moved = np.concatenate([bias[:1], bias[2:], bias[1:2]])
-    assert runtimes_converted.turned_biases(path, Reader(moved))
-    assert not runtimes_converted.turned_biases(path, Reader(bias))
 
 
 @pytest.mark.slow
