@@ -35,6 +35,7 @@ def test_another_size_is_refused():
         SmallRoadNet()(torch.rand(1, 3, 48, 64))
 
 
+@pytest.mark.slow
 def test_pruned_it_keeps_multiples_of_8():
     X = torch.rand(1, 3, 64, 128)
     model = SmallRoadNet(width=0.7).eval()

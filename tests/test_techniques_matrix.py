@@ -173,6 +173,7 @@ def test_the_plain_network_is_of_ordinary_layers_and_computes_the_same(first):
     assert close(ordinary, made(first), 0.05 if first in ROUNDS_ACTIVATIONS else TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", TECHNIQUES)
 @pytest.mark.parametrize("first", TECHNIQUES)
 def test_one_technique_after_another(first, second):

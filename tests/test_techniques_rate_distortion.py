@@ -42,6 +42,7 @@ def test_bits_are_those_of_the_formula(model):
     assert bits == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_finished_network_answers_as_the_coded_one_and_fits_in_a_file(model):
     X = torch.rand(4, 1, 28, 28)
     before = copy.deepcopy(model.state_dict())

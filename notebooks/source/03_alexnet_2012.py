@@ -664,12 +664,8 @@ for place, (name, depth) in enumerate(rows):
         axes.annotate(note, (epochs or 25, place + shift), (4, 0), va="center", fontsize=9,
                       textcoords="offset points", color=INKS[act])  # fmt: skip
 axes.set_yticks(range(len(rows)), [f"{TITLES[name]}, depth {depth}" for name, depth in rows])
-<<<<<<< HEAD
-axes.set(xlabel="epochs to 20 % training error, mean of three seeds", ylabel="race", xlim=(0, 33))
-=======
 axes.set(xlabel=f"epochs to 20 % training error, mean of {race['seeds']} seeds", ylabel="race",
          xlim=(0, 34))
->>>>>>> teach5
 axes.set_ylim(len(rows) - 0.4, -0.6)
 axes.grid(visible=False, axis="y")
 axes.annotate("ReLU", (0.0, 1.02), xycoords="axes fraction", color=INKS["relu"], fontweight="bold")
