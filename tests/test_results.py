@@ -245,6 +245,7 @@ def test_shipped_small_alexnet_reads_as_well_as_its_result_file_says():
     assert measured == pytest.approx(stored["test_error"], abs=0.03)
 
 
+@pytest.mark.slow
 def test_shipped_lenet_reads_as_well_as_its_result_file_says():
     test = edu.mnist().test
     for name, network, error in (

@@ -189,7 +189,11 @@ def test_removal_leaves_the_weights_that_torch_pruning_leaves(name):
         assert torch.equal(value, theirs[key]), key
 
 
-@pytest.mark.parametrize("name", ["LeNet5", "RoadNet standard", "resnet12", "mobilenet_v2"])
+SLOW = pytest.mark.slow
+LARGE = [pytest.param(name, marks=SLOW) for name in ("RoadNet standard", "mobilenet_v2")]
+
+
+@pytest.mark.parametrize("name", ["LeNet5", "resnet12", *LARGE])
 def test_half_the_channels_has_the_shapes_of_torch_prunings_pruner(name):
     model, X = network(name)
     theirs = copy.deepcopy(model)
