@@ -9,9 +9,15 @@ import torch.nn.functional as F
 from torch import nn
 
 import edu_lib as edu
-from edu_lib.deploy import IntegerNetwork, export_int8
+from edu_lib.deploy import IntegerNetwork, export_int8, qdq
+from edu_lib.deploy.qdq import rounding_scatter
 from edu_lib.models.mobile import ConvNorm, InvertedResidual
-from edu_lib.techniques.quantization import FakeQuantize, dequantize, quantize_static
+from edu_lib.techniques.quantization import (
+    FakeQuantize,
+    affine_qparams,
+    dequantize,
+    quantize_static,
+)
 
 
 def grids(model):
@@ -89,3 +95,44 @@ def test_the_accurate_recipe_is_percentile_ranges_and_right_biases():
     # mean output of each channel: what a right bias brings back
     offset, offset_plain = ((each - y).mean((0, 2, 3)).abs().max() for each in (recipe, plain))
     assert offset < offset_plain
+
+
+class Fragile(nn.Module):
+    """Answers 255 times what one grid of steps of 1 gives above `offset`. [N, 4] to [N, 4]."""
+
+    def __init__(self, offset):
+        super().__init__()
+        self.grid, self.offset = FakeQuantize(affine_qparams(0.0, 255.0)), offset
+
+    def forward(self, X):
+        return 255 * (self.grid(X) - self.offset)
+
+
+def test_the_scatter_of_rounding_is_how_far_one_step_goes():
+    halves = torch.tensor([[2.5, 7.0, 8.0, 9.0]])
+    # 2.5 goes to 2, the even neighbour, or to 3: one step of answers whose size is the root of 195
+    one_step = 1 / torch.tensor([2.0, 7.0, 8.0, 9.0]).norm()
+    assert rounding_scatter(Fragile(0), halves) == pytest.approx(one_step.item())
+    assert rounding_scatter(Fragile(2), halves) > one_step  # the same step of smaller answers
+    assert rounding_scatter(Fragile(2), halves + 0.1) == 0
+
+
+def test_an_int8_file_may_differ_by_what_rounding_does_and_no_more(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 1)).eval()
+    X = torch.rand(4, 2, 8, 8)
+    quantized = quantize_static(model, X)
+    shifted = quantize_static(model, X)
+    layer = next(part for part in shifted.modules() if hasattr(part, "bias_scale"))
+    write = qdq.write_onnx
+
+    def written_wrongly(written, model, *rest):
+        return write(written, shifted, *rest)
+
+    export_int8(quantized, X, tmp_path / "right.onnx")
+    layer.bias += (1 / layer.bias_scale).to(layer.bias.dtype)  # each of its outputs 1 too large
+    monkeypatch.setattr(qdq, "write_onnx", written_wrongly)
+    with pytest.raises(ValueError, match="answers otherwise"):
+        export_int8(quantized, X, tmp_path / "wrong.onnx")
+    monkeypatch.setattr(qdq, "rounding_scatter", lambda model, example: 10.0)
+    export_int8(quantized, X, tmp_path / "fragile.onnx")
