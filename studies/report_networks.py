@@ -26,7 +26,7 @@ NAME = "report_networks"
 SIDE, INPUTS, SETTLING = 64, 8, 24
 SIDES = {"inception_v3": 128, "vit_b_32": 224, "maxvit_t": 224}
 NETWORKS = (
-    "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
+    "squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
     "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mnasnet0_5", "mnasnet1_0", "efficientnet_b0",
     "regnet_y_400mf", "regnet_x_400mf", "resnet18", "googlenet", "inception_v3", "densenet121",
     "resnet34", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "efficientnet_v2_s", "alexnet",
