@@ -10,7 +10,7 @@ import torch
 import edu_lib as edu
 from edu_lib.data import DATA_FOLDER
 from edu_lib.measure import Measurement
-from studies import bench, bits, cpu_gpu, int8
+from studies import bench, bits, cpu_gpu, int8, runtimes
 from tools.chapters import NUMBER, sources
 
 RESULTS = sorted((DATA_FOLDER / "results").glob("*.json"))
@@ -75,13 +75,7 @@ REQUIRED = {
     "edge_quantization": {"efficientnet_lite0"},
     "bits": {"rows"},
     "c_export": {"lenet5", "tinynet", "road_eighth", "thirty_frames", "stack_bytes"},
-    "runtimes": {
-        "lenet5_8",
-        "lenet5_7",
-        "small_alexnet_8",
-        "small_alexnet_7",
-        "thirty_frames_7",
-    },
+    "runtimes_amx": set(runtimes.FILES),
     "low_bit_speed": {"int4", "xnor", "simulation"},
     "low_rank_speed": {"rows", "small", "network"},
     "deep_compression": {"lenet_300_100", "lenet_caffe"},
@@ -118,6 +112,22 @@ def test_forty_submissions_were_all_scored_right():
     content = read(DATA_FOLDER / "results" / "grading.json")
     assert content["scored_right"] == content["submissions"] == 40
     assert all(kind["scored_right"] == kind["submissions"] for kind in content["kinds"].values())
+
+
+def test_every_runtime_was_asked_for_every_file_and_keeps_what_chapter_09_says():
+    kept = edu.load_result("runtimes_amx")
+    for key in runtimes.FILES:
+        rows = kept[key]
+        assert rows.keys() == runtimes.RUNTIMES.keys()
+        assert {row["images"] for row in rows.values() if row["loads"]} == {
+            runtimes.SCENES if key == runtimes.FINAL else runtimes.IMAGES
+        }
+        exact = {name for name, row in rows.items() if row.get("equal_to_rule") == "exact"}
+        always = {"", "_exact", "_avx2_exact", "_arm", "_web"}
+        assert exact >= {f"onnxruntime{ending}" for ending in always}
+        assert ("onnxruntime_avx2" in exact) == key.endswith("_7")
+        assert {name for name, row in rows.items() if not row["loads"]} == {"mnn", "ncnn"}
+        assert all("reason" in rows[name] for name in rows.keys() - exact - {"mnn", "ncnn"})
 
 
 def test_the_promises_about_speed_hold_as_measured():
