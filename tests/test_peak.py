@@ -52,6 +52,18 @@ def test_children_count_while_they_live(python):
     assert memory.stop() > NUM_MB
 
 
+def test_a_child_that_is_just_being_started_does_not_count(python, monkeypatch):
+    parent, child = python("print('taken', flush=True)"), python(TAKE.replace("del block; ", ""))
+    for process in (parent, child):
+        assert process.stdout.readline().strip() == b"taken"
+    families = iter([[psutil.Process(child.pid)], []])
+    monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: next(families, []))
+    memory = PeakMemory(parent.pid)
+    memory._look()
+    memory._look()
+    assert 0 < memory.mb < NUM_MB
+
+
 def test_a_process_that_ends_leaves_the_peak_that_was_seen(python):
     process = python("print('taken', flush=True)")
     process.stdout.readline()

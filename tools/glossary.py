@@ -170,9 +170,11 @@ def link_misunderstandings(
     page: str,
     to_anchor: Callable[[str], str] = anchor,
 ) -> None:
-    """Let the last cell of a chapter lead to its part of docs/misunderstood.md; it is changed."""
+    """Let the last cell of a chapter lead to its part of docs/misunderstood.md, if there is one."""
     headings = re.findall(r"^## (.*)", MISUNDERSTOOD.read_text(encoding="utf-8"), re.MULTILINE)
-    place = next(to_anchor(heading) for heading in headings if heading.startswith(number))
+    place = next((to_anchor(each) for each in headings if each.startswith(number)), None)
+    if place is None:
+        return
     head, mark, tail = notebook.cells[-1].source.partition("**Next.**")
     line = f"**Often misunderstood.** [Check yourself]({page}#{place})."
     notebook.cells[-1].source = "\n\n".join(filter(None, [head.rstrip(), line, mark + tail]))

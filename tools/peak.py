@@ -36,12 +36,15 @@ class PeakMemory:
         ...
         peak.stop()  # MB
 
-    A child counts with the memory that it shares with nobody: libraries are in memory once.
+    A child counts with the memory that it shares with nobody: libraries are in memory once. It
+    counts from the second look on: while a process is being started it holds its parent's memory,
+    which looks like its own.
     """
 
     def __init__(self, pid: int):
         self.pid = pid
         self.mb = 0.0
+        self._children: set[psutil.Process] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
@@ -70,7 +73,8 @@ class PeakMemory:
     def _family_mb(self) -> float:
         process = psutil.Process(self.pid)
         total = process.memory_info().rss
-        for child in process.children(recursive=True):
+        before, self._children = self._children, set(process.children(recursive=True))
+        for child in self._children & before:
             try:
                 total += unshared_bytes(child)
             except psutil.NoSuchProcess:

@@ -630,7 +630,8 @@ def draw_roofline(roof: Roofline, points: list[tuple[str, float, float]]):
             axes.plot(*point, "o", ms=8, color=colour)
             at = 1.5 * max(each[1] for each in side), max(each[2] for each in side)
             axes.annotate(name, point, (min(at[0], 400), at[1] / 1.38 ** (place + 1)), va="center",
-                          arrowprops={"arrowstyle": "-", "lw": 0.8, "color": colour})
+                          arrowprops={"arrowstyle": "-", "lw": 0.8, "color": colour},
+                          bbox={"fc": "white", "ec": "none", "pad": 1})
     arithmetic = f"arithmetic {roof.peak_gflops:.0f} GFLOP/s"
     axes.annotate(arithmetic, (1.3 * roof.ridge, roof.peak_gflops), (0, 5), fontweight="bold",
                   textcoords="offset points")  # fmt: skip
