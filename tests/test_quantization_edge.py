@@ -130,9 +130,16 @@ def test_an_int8_file_may_differ_by_what_rounding_does_and_no_more(tmp_path, mon
         return write(written, shifted, *rest)
 
     export_int8(quantized, X, tmp_path / "right.onnx")
-    layer.bias += (1 / layer.bias_scale).to(layer.bias.dtype)  # each of its outputs 1 too large
     monkeypatch.setattr(qdq, "write_onnx", written_wrongly)
-    with pytest.raises(ValueError, match="answers otherwise"):
-        export_int8(quantized, X, tmp_path / "wrong.onnx")
-    monkeypatch.setattr(qdq, "rounding_scatter", lambda model, example: 10.0)
-    export_int8(quantized, X, tmp_path / "fragile.onnx")
+    bias, one = layer.bias.clone(), 1 / layer.bias_scale
+    for off, scatter, refused in ((0.1, None, True), (0.1, 10.0, False), (1.0, 10.0, True)):
+        layer.bias.copy_(bias + (off * one).to(bias.dtype))  # each of its outputs too large
+        if scatter is not None:
+            monkeypatch.setattr(qdq, "rounding_scatter", lambda *_, scatter=scatter: scatter)
+        path = tmp_path / f"{off}_{scatter}.onnx"
+        if refused:
+            with pytest.raises(ValueError, match="answers otherwise"):
+                export_int8(quantized, X, path)
+        else:
+            export_int8(quantized, X, path)
+        assert path.exists() != refused

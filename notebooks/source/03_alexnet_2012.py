@@ -489,8 +489,8 @@ classroom.show(
 # The paper trains a four-layer network on small colour images to
 # {{published.alexnet.relu.training_error_percent}} % training error. With ReLUs it takes
 # {{published.alexnet.relu.times_faster_than_tanh}} times fewer epochs than with tanh. What do you
-# expect here, on 2,000 pictures of clothes, to 20 % training error, each with the best of four
-# learning rates?
+# expect here, on 2,000 pictures of clothes, to 20 % training error, each with its best
+# learning rate (the search goes on until a worse one lies on either side)?
 
 # %%
 fastest = classroom.predict(
@@ -561,7 +561,8 @@ figure.legend(loc="outside lower center", ncols=3)
 classroom.show(
     figure,
     alt="Training error over epochs for ReLU, tanh and sigmoid at 3, 8 and 16 convolutions, "
-    f"{race['seeds']} seeds each. tanh reaches 20 % first at every depth; sigmoid is slow at 3 and stuck at 16.",
+    f"{race['seeds']} seeds each. tanh reaches 20 % first at every depth; sigmoid is slow at 3 "
+    "and stuck at 16.",
 )
 
 # %%

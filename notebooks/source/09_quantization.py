@@ -17,6 +17,7 @@
 
 # %%
 import tempfile
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -441,24 +442,36 @@ for key, title in (("lenet5", "LeNet-5"), ("small_alexnet", "small AlexNet")):
 
 # %% tags=["hide-input"]
 kept = edu.load_result("runtimes_amx")
-for key, title in (
-    ("lenet5_8", "LeNet-5, 8-bit weights"), ("small_alexnet_8", "small AlexNet, 8-bit weights"),
-    ("thirty_frames_7", "the network of chapter 14, 7-bit weights; an answer is a pixel's class"),
-):  # fmt: skip
-    images_asked = kept[key]["onnxruntime"]["images"]
-    print(f"{title}, {images_asked:,} images")
-    for row in kept[key].values():
-        name = f"{row['title']} {row['version']}"
-        if not row["loads"]:
-            print(f"  {name:45s} does not load it: {row['error']}")
-            continue
-        share = row["values_different"] / row["values"]
-        print(f"  {name:45s} {100 * share:5.1f} % of logits differ, by up to "
-              f"{row['largest_difference']:.1g}; {row['answers_changed']:,} answers of "
-              f"{row['answers']:,}{'; ' + row['reason'] if 'reason' in row else ''}")  # fmt: skip
+SHOWN_FILES = {"lenet5_8": "LeNet-5, 8 bits", "small_alexnet_8": "AlexNet, 8 bits",
+               "thirty_frames_7": "road, 7 bits"}  # fmt: skip
+
+
+def kept_or_not(row: dict) -> str:
+    """How much of a file's answers one runtime changes."""
+    if not row["loads"]:
+        return "not loaded"
+    if not row["values_different"]:
+        return "exact"
+    return f"{100 * row['values_different'] / row['values']:.1f} %, {row['answers_changed']}"
+
+
+asked = [f"{kept[key]['onnxruntime']['answers']:,}" for key in SHOWN_FILES]
+print(f"logits that differ, and how many of {asked[0]} answers or of {asked[2]} pixels change")
+print(" " * 45 + "".join(f"{title:>17s}" for title in SHOWN_FILES.values()))
+for runtime, first in kept["lenet5_8"].items():
+    cells = (kept_or_not(kept[key][runtime]) for key in SHOWN_FILES)
+    name, _, after = first["title"].partition(", ")
+    print(f"{name} {first['version']}, {after}".rstrip(", ").ljust(45)
+          + "".join(f"{cell:>17s}" for cell in cells))  # fmt: skip
+
+# %% tags=["hide-input"]
 seven = [kept[f"{network}_7"]["onnxruntime_avx2"] for network in ("lenet5", "small_alexnet")]
-print("\nweights of 7 bits, no VNNI, ONNX Runtime: equal in every bit:",
+print("weights of 7 bits, no VNNI, ONNX Runtime: equal in every bit:",
       all(row["equal_to_rule"] == "exact" for row in seven))  # fmt: skip
+print("\nwhy, for LeNet-5 with 8 bits:")
+for row in kept["lenet5_8"].values():
+    if reason := row.get("reason") or row.get("error"):
+        print(textwrap.fill(f"{row['title']}: {reason}", 92, subsequent_indent="    "))
 
 # %% [markdown]
 # **See:** a file that loads and answers is not yet a file that is computed as it was written. Run a
@@ -742,16 +755,13 @@ axes = figure.subplots()
 for scales, colour in (("layer", classroom.plots.MUTED), ("channel", classroom.plots.FP32)):
     chosen = sorted((row["bits"], row["quality"]) for row in clothes_rows
                     if (row["method"], row["scales"]) == ("rounded", scales))  # fmt: skip
-    axes.plot(*zip(*chosen, strict=True), "o-", color=colour, label=f"rounded, a scale per {scales}")
+    axes.plot(*zip(*chosen, strict=True), "o-", color=colour,
+              label=f"rounded, a scale per {scales}")  # fmt: skip
 trained = sorted(
     (row["bits"], row["quality"]) for row in clothes_rows if row["method"].startswith("lsq")
 )
-axes.plot(
-    *zip(*trained, strict=True),
-    "s-",
-    color=classroom.plots.COMPRESSED,
-    label="quantization-aware training, LSQ",
-)
+axes.plot(*zip(*trained, strict=True), "s-", color=classroom.plots.COMPRESSED,
+          label="quantization-aware training, LSQ")  # fmt: skip
 for row in clothes_rows:
     if row["method"] in ("ternary", "binary"):
         axes.plot(row["bits"], row["quality"], "D", color=classroom.plots.ACCENT)

@@ -221,7 +221,8 @@ for axes, (name, (channels, layers)) in zip(panels, BLOCKS.items(), strict=True)
     axes.grid(visible=False)
 figure.axes[0].set_ylabel("channels")
 classroom.show(figure, alt="Channels between the layers of four blocks. ResNet's bottleneck: 256, "
-               "64, 64, 256. Fire module: 128, 16, 128. MobileNet: 128 throughout. Inverted residual: 24, 144, 144, 24.")  # fmt: skip
+               "64, 64, 256. Fire module: 128, 16, 128. MobileNet: 128 throughout. Inverted "
+               "residual: 24, 144, 144, 24.")  # fmt: skip
 
 # %% [markdown]
 # **See:** ResNet and SqueezeNet are thin inside. The inverted residual is thin outside: what waits in memory between two
@@ -631,7 +632,8 @@ second = edu.load_result("edge_networks_amx")
 show_gains(second["gains"])
 rows_there = {key: row["threads_1"] for key, row in second.items()
               if key in networks and "threads_1" in row}  # fmt: skip
-print(f"\n{'milliseconds there':20s}{'floats':>9s}" + "".join(f"{t:>25s}" for t in INT8_FORMS.values()))
+print(f"\n{'milliseconds there':20s}{'floats':>9s}"
+      + "".join(f"{title:>25s}" for title in INT8_FORMS.values()))  # fmt: skip
 for key in ("mobilenet_v2", "mobilenet_v3_small", "efficientnet_lite0", "resnet18", "vgg16"):
     row = rows_there[key]
     print(f"{key:20s}{min(row[form]['p50_ms'] for form in FLOATS):9.2f}"
