@@ -1,0 +1,203 @@
+"""Where the points of the small road network go: the half-size answers, or the network?
+
+    python3 -m studies.thirty_frames_gap            # about 15 minutes of one core
+    python3 -m studies.thirty_frames_gap --time     # on an idle machine
+
+The network of chapter 14 answers at half the height and width. `ceiling` takes the truth at that
+size, each pixel made four: no network that answers so can be better. `fine` trains the same network
+with answers at the whole size: its last layer says four values for each pixel, which are laid side
+by side (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an Efficient
+Sub-Pixel Convolutional Neural Network", section 3). It learns from labels alone, for as many epochs
+as step D of `studies.thirty_frames`, whose teachers answer one scene in twenty.
+Train and test scenes come from one generator, so the figures say nothing about real roads.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import edu_lib as edu
+from classroom.final_network import one_scene
+from edu_lib.deploy import export_onnx
+from edu_lib.measure import onnxruntime_runner
+from edu_lib.models.road_tasks import (
+    LOG_DEPTH_MEAN,
+    LOG_DEPTH_STD,
+    augment_road,
+    confusion_matrix,
+    depth_hits,
+    evaluate_road,
+    intersection_over_union,
+)
+from edu_lib.models.roadnet import NUM_CLASSES, RoadNet
+from edu_lib.models.small_roadnet import SmallRoadNet, WholeSize, doubled
+from studies import frame
+from studies.thirty_frames_steps import FOLDER, PLAN, Plan, stored
+from studies.thirty_frames_teachers import labels_loss
+from studies.thirty_frames_timing import times_in_turns
+
+NAME = "thirty_frames_gap"
+CACHE = frame.CACHE_FOLDER / NAME
+SCALE = 2  # from the size of the features to that of the image
+SEED = 0
+
+
+class FineRoadNet(SmallRoadNet):
+    """A SmallRoadNet that answers at the whole size.
+
+    Input: images [N, 3, H, W] in [0, 1]. Output: as `SmallRoadNet`, "segmentation" [N, 9, H, W] and
+    "depth" [N, 1, H, W].
+    """
+
+    def __init__(self, width: float = 1.0):
+        super().__init__(width)
+        self.segmentation = four_values(self.segmentation.in_channels, NUM_CLASSES)
+        self.depth = four_values(self.depth.in_channels, 1)
+
+
+def four_values(in_channels: int, out_channels: int) -> nn.Sequential:
+    """A 1x1 convolution with four values a channel, [N, out_channels, 2 H, 2 W] from [N, C, H, W].
+
+    PS(T)[c, y, x] = T[c r^2 + r (y mod r) + x mod r, y / r, x / r], r = 2 (Shi et al., equation 4)
+    """
+    convolution = nn.Conv2d(in_channels, SCALE**2 * out_channels, kernel_size=1)
+    return nn.Sequential(convolution, nn.PixelShuffle(SCALE))
+
+
+def half_the_size(X: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """`augment_road`, and then everything at half its size: a step takes a quarter of the time."""
+    X, y = augment_road(X, y)
+    dense = {name: y[name][:, ::2, ::2] for name in ("segmentation", "depth")}
+    return F.avg_pool2d(X, 2), y | dense
+
+
+def watched(model: nn.Module, X: Tensor, y: dict[str, Tensor]) -> float:
+    """Mean IoU in percent."""
+    return evaluate_road(model, X, y).miou
+
+
+def fine(seed: int, plan: Plan = PLAN) -> dict:
+    """A trained FineRoadNet: its cost and its quality; goes on from its checkpoints."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = FineRoadNet(plan.width).eval()
+    scenes = plan.split("train")
+    y = {name: scenes.y[name] for name in ("segmentation", "depth", "steering")}
+    seen = plan.split("validation").subset(torch.arange(min(plan.watched, plan.validation)))
+    for part, transform, num_epochs in (
+        ("small", half_the_size, plan.small_epochs),
+        ("whole", augment_road, plan.num_epochs["D"]),
+    ):
+        edu.fit(
+            model,
+            scenes.X,
+            y,
+            num_epochs=num_epochs,
+            lr=plan.lr["D"],
+            batch_size=plan.batch_size,
+            weight_decay=plan.weight_decay,
+            warmup=0.1,
+            loss=labels_loss,
+            transform=transform,
+            channels_last=True,
+            validation=partial(watched, X=seen.X, y=seen.y),
+            checkpoint=CACHE / f"{part}_{seed}.checkpoint.safetensors",
+            seed=seed,
+        )
+    cost = edu.count_cost(model, plan.shape)
+    return {
+        "params": cost.params,
+        "macs": cost.macs,
+        "validation": found(model, plan, "validation"),
+        "test": found(model, plan, "test"),
+        "files": {"safetensors": frame.weights_of(model)},
+    }
+
+
+def found(model: nn.Module, plan: Plan, split: str) -> dict:
+    """Mean IoU, delta1 and steering error, and the IoU of each class."""
+    scenes = plan.split(split)
+    result = evaluate_road(model, scenes.X, scenes.y)
+    return {
+        "miou": result.miou,
+        "delta1": result.delta1,
+        "steering_error_deg": result.steering_error_deg,
+        "ious": list(result.ious),
+    }
+
+
+def ceiling(plan: Plan = PLAN) -> dict:
+    """The truth of the test scenes at half the size, each pixel made four, judged as an answer."""
+    scenes = plan.split("test")
+    confusion, within, judged = torch.zeros(NUM_CLASSES, NUM_CLASSES), 0, 0
+    for at in range(len(scenes)):
+        y = {name: scenes.y[name][at : at + 1] for name in ("segmentation", "depth")}
+        half = {name: value[:, None, ::SCALE, ::SCALE].float() for name, value in y.items()}
+        classes = doubled(half["segmentation"])[:, 0].long()
+        confusion += confusion_matrix(one_hot(classes), y["segmentation"])
+        log_depth = (doubled(half["depth"]).log() - LOG_DEPTH_MEAN) / LOG_DEPTH_STD
+        good, all_of_them = depth_hits(log_depth, y)
+        within, judged = within + good, judged + all_of_them
+    ious = intersection_over_union(confusion)
+    return {"miou": sum(ious) / len(ious), "ious": list(ious), "delta1": 100 * within / judged}
+
+
+def one_hot(classes: Tensor) -> Tensor:
+    """Logits [N, 9, H, W] of an answer that is sure of its `classes` [N, H, W]."""
+    return F.one_hot(classes, NUM_CLASSES).permute(0, 3, 1, 2)
+
+
+def classes_of(seed: int, plan: Plan = PLAN) -> dict:
+    """What step D of `studies.thirty_frames` left, and a heavy network, class by class."""
+    small = WholeSize(stored("D", seed, "cpu", plan, FOLDER))
+    heavy = edu.load_weights(RoadNet(["segmentation"]), "road_segmentation")
+    scenes = plan.split("test")
+    return {
+        "half_size": found(small, plan, "test"),
+        "heavy": {"ious": list(evaluate_road(heavy, scenes.X, scenes.y).ious)},
+    }
+
+
+def time_it(seed: int) -> dict:
+    """Milliseconds of the network in ONNX Runtime, one thread: half-size answers, and whole."""
+    X = one_scene()
+    path = FOLDER.parent / NAME / f"fine_{seed}.safetensors"
+    if not path.exists():
+        raise SystemExit(f"there is no network yet: python3 -m studies.{NAME}")
+    networks = {
+        "half_size": stored("D", seed, "cpu", PLAN, FOLDER),
+        "fine": edu.load_weights(FineRoadNet(), path.stem, path.parent).eval(),
+    }
+    return times_in_turns(
+        {
+            name: onnxruntime_runner(export_onnx(each, X, CACHE / f"{name}.onnx"), X, 1, name)
+            for name, each in networks.items()
+        },
+        rough=False,
+    )
+
+
+def main() -> None:
+    """The runs that lack, then the result file."""
+    time = {"--time": {"action": "store_true", "help": "time, on an idle machine"}}
+    chosen = frame.options(__doc__, time)
+    if chosen.time:
+        frame.run_all(time_it, {"times": {"seed": SEED}}, NAME, timed=True, again=chosen.again)
+    figures = {}
+    for function, name, arguments in (
+        (ceiling, "ceiling", {}),
+        (classes_of, "classes", {"seed": SEED}),
+        (fine, f"fine_{SEED}", {"seed": SEED}),
+    ):
+        again = chosen.again and not chosen.time
+        runs = {name: arguments}
+        found = frame.run_all(function, runs, NAME, again=again, cache=frame.RUNS_FOLDER)
+        figures[function.__name__] = found[name]
+    times = frame.finished(time_it, {"times": {"seed": SEED}}, NAME, timed=True)
+    edu.save_result(NAME, figures | times, frame.command(NAME))
+
+
+if __name__ == "__main__":
+    frame.start(main)
