@@ -4,17 +4,21 @@ A chapter judges claims with `classroom.claims_table`. The scoreboard reads the 
 built notebooks, so it can say nothing else than the chapters do. Used in chapter 15.
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-import nbformat
-
 from classroom.claims import CAPTION, COLOURS, VERDICTS, Claim
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NONE = "No claim has this verdict."
@@ -53,7 +57,9 @@ def judged_claims(folder: Path | str = NOTEBOOKS, before: str = "15") -> list[Ch
     return chapters
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
+def _read(path: Path) -> NotebookNode:
+    import nbformat  # takes two seconds, which chapters without a scoreboard are spared
+
     try:
         return nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat raises errors of many kinds, its own and json's
@@ -62,12 +68,12 @@ def _read(path: Path) -> nbformat.NotebookNode:
         ) from error
 
 
-def _title(notebook: nbformat.NotebookNode) -> str:
+def _title(notebook: NotebookNode) -> str:
     headings = re.findall(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)
     return headings[0] if headings else "untitled"
 
 
-def _tables(notebook: nbformat.NotebookNode) -> list[str]:
+def _tables(notebook: NotebookNode) -> list[str]:
     """HTML of every claims table among the outputs."""
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pages = ["".join(output.get("data", {}).get("text/html", "")) for output in shown]

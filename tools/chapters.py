@@ -17,6 +17,8 @@ DATA = ROOT / "data"
 
 NUMBER = re.compile(r"\{\{(?P<kind>results|published)\.(?P<path>[\w.\-]+)(?::(?P<form>[^}]+))?\}\}")
 UNFILLED = re.compile(r"\{\{[^}\n]*(?:results|published)[^\n]*")
+# a chapter's link to another one
+TO_CHAPTER = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<stem>\d\d_\w+)\.ipynb(?:#[^)]*)?\)")
 GRADE_ID = re.compile(r"[a-zA-Z0-9_-]+")  # nbgrader takes no other characters
 OWN_KEYS = {"tags", "exercise", "check", "points"}
 SLIDE_KEYS = {"slide", "minutes", "tour"}  # tools/slide_content.py reads them in the source

@@ -14,6 +14,7 @@ from pathlib import Path
 
 RECORD = ".editions.json"  # in a folder of copies: the edition that each of them came from
 LINK_UP = re.compile(r"""(\]\(|(?:src|href)=["'])\.\./""")
+DOC = re.compile(r"\.\./\.\./docs/([\w.]+)")  # as a lab links to it
 
 
 def labs(root: Path) -> dict[str, bytes]:
@@ -21,6 +22,25 @@ def labs(root: Path) -> dict[str, bytes]:
     editions = chapters_in(root / "notebooks" / "labs")
     templates = sorted((root / "notebooks" / "templates").glob("*.ipynb"))
     return {path.name: path.read_bytes() for path in (*editions, *templates)}
+
+
+def labs_with_docs(root: Path) -> dict[str, dict[str, bytes]]:
+    """By folder: the labs, and beside them the docs that they link to, for a home without the kit.
+
+    The glossary names chapters: from there it leads to the labs.
+    """
+    editions = {name: lab.replace(b"../../docs/", b"../docs/") for name, lab in labs(root).items()}
+    docs = {name: (root / "docs" / name).read_bytes() for name in linked_docs(root)}
+    for name in docs:
+        if name.endswith(".md"):
+            docs[name] = docs[name].replace(b"](../notebooks/", b"](../labs/")
+    return {"labs": editions, "docs": docs}
+
+
+def linked_docs(root: Path) -> list[str]:
+    """The names of the files in docs/ that the labs link to."""
+    texts = (lab.decode() for lab in labs(root).values())
+    return sorted({name for text in texts for name in DOC.findall(text)})
 
 
 def solved(root: Path) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from edu_lib import OFFERED
-from tools.chapters import ROOT, notebook_of, sources
+from tools.chapters import ROOT, TO_CHAPTER, notebook_of, sources
 from tools.editions import BEGIN, END
 from tools.glossary import (
     GLOSSARY,
@@ -37,7 +37,6 @@ SOURCE, SITE = ROOT / "build" / "site_source", ROOT / "build" / "site"
 DOCS, PICTURES = ROOT / "docs", ("*.png", "*.gif")
 SPHINX = ("-b", "html", "-q", "-W", "--keep-going", "-j", "auto")
 
-TO_CHAPTER = re.compile(r"\[(?P<words>[^\]]+)\]\((?P<stem>\d\d_\w+)\.ipynb(?:#[^)]*)?\)")
 # a folder of docs/, which the book does not hold
 TO_FOLDER = re.compile(r"\[([^\]]+)\]\(\w+/[^)]*\)")
 

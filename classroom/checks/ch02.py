@@ -13,6 +13,7 @@ from classroom.checks.compare import (
     parts,
     tensor_case,
 )
+from classroom.checks.guard import AnswerRaised
 
 # Trainable parameters of LeNet-5. Source: LeCun et al. 1998, section II.B.
 LENET_PARAMETERS = {
@@ -201,8 +202,14 @@ def shift(shift_image):
             "dy moves down, yours up": _shifted(X, dx, -dy),
             "move all images, not the first alone": _shifted(X[:1], dx, dy),
         }
-        answer = shift_image(X, dx, dy)
         asked = f"dx = {dx}, dy = {dy}"
+        try:
+            answer = shift_image(X, dx, dy)
+        except AnswerRaised as error:
+            if max(abs(dx), abs(dy)) < 28:
+                raise
+            yield False, f"{asked}: {why}; {error}"
+            return
         yield tensor_case(answer, _shifted(X, dx, dy), asked, why, mistakes)
 
 

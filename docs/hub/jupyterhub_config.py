@@ -2,7 +2,8 @@
 
 Each learner is a user of this machine and logs in with that password. A learner's server sees the
 kit, which nobody but root may change, and a home of its own, into which the labs are laid as
-`kit.py lab` does. A kernel that takes more memory than a chapter may fails alone.
+`kit.py lab` does, with the docs that they link to. A kernel that takes more memory than a chapter
+may fails alone.
 """
 
 import os
@@ -20,7 +21,8 @@ LIMIT_MB = CHAPTER_MB + SERVER_MB
 LAY_OUT = (
     "import sys; from pathlib import Path; kit, home = map(Path, sys.argv[1:]);"
     " sys.path.insert(0, str(kit)); from tools import copies;"
-    " copies.lay_out(copies.labs(kit), home / 'work' / 'labs')"
+    " [copies.lay_out(editions, home / 'work' / name)"
+    " for name, editions in copies.labs_with_docs(kit).items()]"
 )
 
 

@@ -725,8 +725,9 @@ classroom.check("ch02.backprop", backpropagate)
 # ### Exercise 5: shift a batch (2 points, 15 minutes)
 #
 # Write `shift_image(X, dx, dy)`: each image of X [N, 1, 28, 28] moved right by `dx` and down by
-# `dy` whole pixels (negative: left, up). What moves in is 0; what moves out is gone. This is how
-# the digits were varied in the training above.
+# `dy` whole pixels (negative: left, up). What moves in is 0; what moves out is gone. A shift may be
+# larger than the image: only zeros are left then. This is how the digits were varied in the
+# training above.
 #
 # *Hint.* `torch.roll` moves pixels around the edge; those that came around must then be set to 0.
 

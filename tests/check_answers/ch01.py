@@ -85,6 +85,11 @@ def apart(X, kernel):
     return F.conv2d(X[None], kernel[:, None], groups=len(X))[0]
 
 
+def cost_of_layer(i, o, k, h, w, g):
+    weights = torch.nn.Conv2d(i, o, k, groups=g, bias=False).weight.numel()
+    return weights, weights * h * w
+
+
 RIGHT = [
     ("ch01.one_map", "loops", mapped),
     ("ch01.one_map", "conv2d", lambda X, k, b: F.conv2d(X[None], k[None], torch.tensor([b]))[0, 0]),
@@ -112,6 +117,7 @@ RIGHT = [
             torch.zeros(1, 1, n, n), torch.zeros(1, 1, k, k), stride=s, padding=p
         ).shape[-1],
     ),
+    ("ch01.conv_cost", "asks the layer", cost_of_layer),
     (
         "ch01.conv_cost",
         "list",
@@ -304,6 +310,18 @@ WRONG = [
         "bias counted",
         lambda i, o, k, h, ww, g: (o * (i // g) * k * k + o, o * (i // g) * k * k * h * ww),
         "leave the biases out",
+    ),
+    (
+        "ch01.conv_cost",
+        "MACs with the bias",
+        lambda i, o, k, h, ww, g: (o * (i // g) * k * k, (o * (i // g) * k * k + o) * h * ww),
+        "leave the biases out",
+    ),
+    (
+        "ch01.conv_cost",
+        "one side of the output",
+        lambda i, o, k, h, ww, g: (o * (i // g) * k * k, o * (i // g) * k * k * h),
+        "each weight works once an output pixel",
     ),
     (
         "ch01.conv_cost",

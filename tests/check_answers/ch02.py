@@ -75,6 +75,11 @@ def roll_zero_naive(X, dx, dy):
     return Y
 
 
+def pad_with_crop(X, dx, dy):
+    dx, dy = max(-28, min(dx, 28)), max(-28, min(dy, 28))
+    return F.pad(X, (dx, -dx, dy, -dy))
+
+
 def slices_no_guard(X, dx, dy):
     H, W = X.shape[-2:]
     Y = torch.zeros_like(X)
@@ -158,6 +163,7 @@ RIGHT = [
             torch.zeros_like(X) if abs(dx) > 28 or abs(dy) > 28 else F.pad(X, (dx, -dx, dy, -dy))
         ),
     ),
+    ("ch02.shift", "pad with crop, the shift cut to the size", pad_with_crop),
 ]
 WRONG = [
     ("ch02.backward", "swapped", lambda *a: sweep(*a)[::-1], "dE/dw comes first, then dE/dv"),
@@ -379,11 +385,16 @@ WRONG = [
         lambda X, dx, dy: shifted(X[:1], dx, dy),
         "move all images, not the first alone",
     ),
-    ("ch02.shift", "fails for |dx| > width only (29)", slices_no_guard, "raised RuntimeError"),
+    (
+        "ch02.shift",
+        "fails for |dx| > width only (29)",
+        slices_no_guard,
+        "dx = 29, dy = 0: a shift by more than the width leaves zeros too; your function raised",
+    ),
     (
         "ch02.shift",
         "pad and crop, which ends at the width",
         lambda X, dx, dy: F.pad(X, (dx, -dx, dy, -dy)),
-        "raised RuntimeError",
+        "dx = 29, dy = 0: a shift by more than the width leaves zeros too; your function raised",
     ),
 ]

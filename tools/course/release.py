@@ -12,12 +12,13 @@ from pathlib import Path
 
 import nbformat
 
-from tools.chapters import DATA, read_source, sources, write_if_changed
-from tools.copies import deeper_links, write_file
+from tools.chapters import DATA, ROOT, TO_CHAPTER, read_source, sources, write_if_changed
+from tools.copies import write_file
 from tools.course import boxes, steps
 from tools.editions import BEGIN, END
 
 CHECK = re.compile(r'classroom\.check\("(?P<key>ch\d\d\.\w+)", (?P<name>\w+)\)')
+TO_DOC = re.compile(r"""(\]\(|(?:src|href)=["'])\.\./docs/(?P<name>[\w.]+)""")
 GRADED = """\
 ### BEGIN HIDDEN TESTS
 from tools.course.inputs import inputs as _hidden_inputs
@@ -58,10 +59,13 @@ def options() -> argparse.ArgumentParser:
 def release(folder: Path, chapters: list[Path], seed: int) -> int:
     """Write source, configuration and release of some chapters; returns 0, or 1 if one failed."""
     folder.mkdir(parents=True, exist_ok=True)
+    names = {path.name for path in (folder / "source").glob("*")} | {c.stem for c in chapters}
     for source in chapters:
         target = folder / "source" / source.stem / f"{source.stem}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_if_changed(course_edition(read_source(source, DATA), seed), target)
+        chapter = read_source(source, DATA)
+        lay_docs(chapter, target.parent / "docs")
+        write_if_changed(course_edition(chapter, seed, names), target)
     write_file(folder / "nbgrader_config.py", steps.CONFIG.encode())
     api = steps.nbgrader(folder)
     failed = [
@@ -75,16 +79,40 @@ def release(folder: Path, chapters: list[Path], seed: int) -> int:
     return 1 if failed else 0
 
 
-def course_edition(chapter: nbformat.NotebookNode, seed: int) -> nbformat.NotebookNode:
+def lay_docs(chapter: nbformat.NotebookNode, folder: Path) -> None:
+    """Lay the pictures and pages that a chapter links to beside it: nbgrader hands them out too."""
+    texts = [cell.source for cell in chapter.cells if cell.cell_type == "markdown"]
+    for name in sorted({found["name"] for text in texts for found in TO_DOC.finditer(text)}):
+        folder.mkdir(exist_ok=True)
+        write_file(folder / name, (ROOT / "docs" / name).read_bytes())
+
+
+def course_links(text: str, names: set[str]) -> str:
+    """Markdown whose links hold in a folder of its own, beside those of the chapters `names`.
+
+    A link to another chapter becomes its words.
+    """
+
+    def beside(found: re.Match) -> str:
+        words, stem = found["words"], found["stem"]
+        return f"[{words}](../{stem}/{stem}.ipynb)" if stem in names else words
+
+    return TO_CHAPTER.sub(beside, TO_DOC.sub(r"\1docs/\g<name>", text))
+
+
+def course_edition(
+    chapter: nbformat.NotebookNode, seed: int, names: set[str]
+) -> nbformat.NotebookNode:
     """A chapter as nbgrader's source: solutions marked, hidden tests in the check cells.
 
-    Raises ValueError if a check cell is not the one line that a chapter has.
+    names: the chapters that it may lead to. Raises ValueError if a check cell is not the one
+    line that a chapter has.
     """
     answers = {}
     for cell in chapter.cells:
         grading = cell.metadata.get("nbgrader", {})
         if cell.cell_type == "markdown":
-            cell.source = deeper_links(cell.source)
+            cell.source = course_links(cell.source, names)
         elif grading.get("solution"):
             answers[grading["grade_id"]] = cell.source
         elif grading.get("grade"):
