@@ -156,8 +156,37 @@ for chain, name in NAMES.items():
 # scatter, and what it shows is one training, not a law.
 #
 # Look at which step costs quality and which does not. Rounding is nearly free. Most of what is lost is lost
-# in D. It is a network of a hundredth of the MACs in a short training; which of the two costs how much was
-# not measured.
+# in D.
+#
+# ### Where do the points go?
+#
+# One suspect needs no training to be heard: the answers at half the size. Take the **truth** at half the size,
+# make each pixel four, and judge it like an answer. No network that answers so can be better.
+
+# %%
+ceiling = classroom.predict(
+    "14.ceiling",
+    "A network that knows everything and answers at half the height and width: what is its mean "
+    "IoU at the whole size?",
+    options=["about 99 %", "about 95 %", "about 85 %", "about 75 %"],
+)
+ceiling
+
+# %% tags=["nbval-ignore-output"]
+gap = edu.load_result("thirty_frames_gap")
+most = gap["ceiling"]["miou"]
+LEVELS = ((80, "about 75 %"), (90, "about 85 %"), (97, "about 95 %"))
+answer = next((said for limit, said in LEVELS if most < limit), "about 99 %")
+ceiling.reveal(answer, "thin things lose most: a marking is a pixel or two wide")
+
+# %%
+columns = {"heavy": gap["classes_of"]["heavy"], "truth, halved": gap["ceiling"],
+           "distilled": gap["classes_of"]["half_size"], "whole size": gap["fine"]["test"]}
+print(f"{'IoU in percent':14s}" + "".join(f"{name:>15s}" for name in columns))
+for number, name in enumerate(roads.CLASSES):
+    print(f"{name:14s}" + "".join(f"{each['ious'][number]:15.1f}" for each in columns.values()))
+print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
+                              for each in columns.values()))  # fmt: skip
 
 # %% slide="One network, step by step, on one core" tour=2
 classroom.plots.frame_budget_bar(
