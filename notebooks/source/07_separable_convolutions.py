@@ -361,14 +361,16 @@ classroom.show(
 # missing there is the program's loss, not the machine's. The lower triangles are small maps: one
 # call takes a tenth of a millisecond or less, and the call itself weighs in.
 #
-# Points above the ceiling are no mistake. The ceiling is a measurement too, the fastest large product
-# of matrices in PyTorch, and other kernels are a few percent faster. The circles stand up to a fifth
-# above it: a library's 3x3 convolution may also need fewer products (Winograd, chapter 05).
+# Points above the ceiling are no mistake. The ceiling is a measurement too, the fastest large
+# product of matrices in PyTorch, and other kernels are a few percent faster. The circles stand up
+# to a fifth above it: a library's 3x3 convolution may also need fewer products (Winograd, chapter
+# 05).
 #
 # And a riddle that we leave open: on the map of 64 channels, eager PyTorch takes
-# {{results.separable_speed.layers.7.eager_ms:.1f}} and {{results.separable_speed.layers.8.eager_ms:.1f}}
-# ms for the two halves, but {{results.separable_speed.layers.9.eager_ms:.1f}} ms for the pair. Time
-# the pair that you ship, not its halves.
+# {{results.separable_speed.layers.7.eager_ms:.1f}} and
+# {{results.separable_speed.layers.8.eager_ms:.1f}} ms for the two halves, but
+# {{results.separable_speed.layers.9.eager_ms:.1f}} ms for the pair. Time the pair that you ship,
+# not its halves.
 #
 # Try one layer yourself, on the machine you are at.
 
@@ -557,11 +559,11 @@ print(f"the same ratio of milliseconds in the figure above, another run: {earlie
 
 # %% [markdown]
 # From {{results.separable_road.heavy_p50_ms:.0f}} ms, more than the frame's 33, to
-# {{results.separable_road.separable_p50_ms:.0f}}. Two runs of one measurement differ by some percent,
-# so do not read the second digit of the ratio. The price is
+# {{results.separable_road.separable_p50_ms:.0f}}. Two runs of one measurement differ by some
+# percent, so do not read the second digit of the ratio. The price is
 # {{results.separable_road.miou_change_points:+.1f}} points of **mean IoU**, from
-# {{results.separable_road.heavy_miou:.1f}} %. (That is how well the areas of each class are found, in
-# percent; chapter 12 builds it.) All of this training had the heavy network as its teacher. The
+# {{results.separable_road.heavy_miou:.1f}} %. (That is how well the areas of each class are found,
+# in percent; chapter 12 builds it.) All of this training had the heavy network as its teacher. The
 # control, the same training from labels alone, was not measured, so what the teacher adds is not
 # known.
 #

@@ -219,8 +219,8 @@ assert right(mended, cut) > right(dense, cut)
 
 # %% [markdown]
 # Training after pruning is called **fine-tuning**. The masked weights did not move by a bit: the
-# cell asserts it. This is a short training by plain gradient descent; your guess is judged below, on
-# the better trained network above.
+# cell asserts it. This is a short training by plain gradient descent; your guess is judged below,
+# on the better trained network above.
 #
 # `pruning.prune` puts masks into a whole network. Nothing happens to the model that you give it.
 # Read on in `edu_lib/techniques/pruning/unstructured.py`, in `masks.py` beside it (`with_masks`
@@ -363,11 +363,11 @@ print(
 # %% [markdown]
 # ## The lottery ticket
 #
-# A pruned network trains badly from new random weights. So people believed that one must train large
-# and prune afterwards. In 2019 Frankle and Carbin set the surviving weights back to **their own first
-# values** and trained again. It worked: somewhere in the large fresh network a small one had been
-# waiting that trains as well. They call it a winning ticket. LeNet-300-100 matches itself down to
-# {{published.pruning.lottery_ticket.matches_down_to_percent}} % of its weights.
+# A pruned network trains badly from new random weights. So people believed that one must train
+# large and prune afterwards. In 2019 Frankle and Carbin set the surviving weights back to **their
+# own first values** and trained again. It worked: somewhere in the large fresh network a small one
+# had been waiting that trains as well. They call it a winning ticket. LeNet-300-100 matches itself
+# down to {{published.pruning.lottery_ticket.matches_down_to_percent}} % of its weights.
 #
 #     train -> prune the smallest -> set the rest back to the start -> train -> ...
 #
@@ -426,8 +426,8 @@ print(f"whole:   {right(dense, everything):.1f} %")
 assert all(not W[~mask].any() for (W, _), mask in zip(rewound, masks, strict=True))
 
 # %% [markdown]
-# The ticket learns what the whole network learned, with a quarter of its weights. The control has as
-# many, and lags behind. This is one seed and a short training, so the size of the gap proves
+# The ticket learns what the whole network learned, with a quarter of its weights. The control has
+# as many, and lags behind. This is one seed and a short training, so the size of the gap proves
 # nothing. The study goes on for ten rounds, with five seeds.
 
 # %% tags=["hide-input"]
@@ -680,9 +680,9 @@ for group in graph.groups[:4]:
 print("... and", len(graph.groups) - 4, "groups more")
 
 # %% [markdown]
-# Read the third group: three layers make its channels, since two of them are added to what the third
-# made. A plan says what would go. Zeroed and removed must give the same answer. Plan and removal
-# stand in `edu_lib/techniques/pruning/channels.py`.
+# Read the third group: three layers make its channels, since two of them are added to what the
+# third made. A plan says what would go. Zeroed and removed must give the same answer. Plan and
+# removal stand in `edu_lib/techniques/pruning/channels.py`.
 #
 # ### Which channels go?
 #
@@ -851,8 +851,8 @@ print(
 
 # %% [markdown]
 # Torch-Pruning was trained with one seed, ours with three, so their difference of about a tenth of
-# a point is undecided. All of them learn from the heavy network's answers too. The control, the same
-# training from labels alone, was not measured, so what the teacher adds is not known.
+# a point is undecided. All of them learn from the heavy network's answers too. The control, the
+# same training from labels alone, was not measured, so what the teacher adds is not known.
 
 # %% [markdown]
 # ## Explore: when do zeros save bytes?

@@ -775,14 +775,25 @@ classroom.ledger(upto="14")
 # - An order of steps is worth a study with several seeds: one question was decided here, another was not.
 # - A system is judged by what it is for: warnings in time, false alarms an hour, and where it breaks.
 #
-# **Terms.** *mIoU*: the mean of all classes' intersection over union. *delta1*: the share of the depths within 25 % of the
-# truth. *Card*: quality, cost, bytes and times of one network. *Combined share*: joint gain over the product of single gains.
-# *Pareto front*: the networks that no other beats in both cost and quality. *Time to collision*: distance over closing speed.
-# *False alarm*: a warning that nothing follows. *Pipeline*: all that happens from the image to what the driver sees.
+# **Terms.**
 #
-# **References.** A. Howard et al., "MobileNets", 2017. · T.-Y. Lin et al., "Feature pyramid networks for object detection", CVPR 2017. ·
-# G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network", 2015. · B. Jacob et al., "Quantization and training of
-# neural networks for efficient integer-arithmetic-only inference", CVPR 2018. · D. N. Lee, "A theory of visual control of braking based on
-# information about time-to-collision", Perception, 1976.
+# - *mIoU*: the mean of all classes' intersection over union.
+# - *delta1*: the share of the depths within 25 % of the truth.
+# - *Card*: quality, cost, bytes and times of one network.
+# - *Combined share*: joint gain over the product of single gains.
+# - *Pareto front*: the networks that no other beats in both cost and quality.
+# - *Time to collision*: distance over closing speed.
+# - *False alarm*: a warning that nothing follows.
+# - *Pipeline*: all that happens from the image to what the driver sees.
+#
+# **References.**
+#
+# - A. Howard et al., "MobileNets", 2017.
+# - T.-Y. Lin et al., "Feature pyramid networks for object detection", CVPR 2017.
+# - G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network", 2015.
+# - B. Jacob et al., "Quantization and training of neural networks for efficient
+#   integer-arithmetic-only inference", CVPR 2018.
+# - D. N. Lee, "A theory of visual control of braking based on information about time-to-collision",
+#   Perception, 1976.
 #
 # **Next.** [15 Scoreboard](15_scoreboard.ipynb): every claim of the kit, and its verdict.

@@ -260,10 +260,15 @@ classroom.check("ch15.verdict", judge)
 # - Gains of two techniques need not multiply. Measure them together.
 # - Bytes shrink with certainty; milliseconds must be measured, on the machine that will run the network.
 #
-# **Terms.** *Verdict*: what follows from a claim and a measurement. *Scatter*: how far a repeated measurement may lie
-# from this one. *Standard error*:
-# the standard deviation of a mean. *Geometric mean*: the n-th root of a product.
+# **Terms.**
 #
-# **References.** P. Fleming, J. Wallace, "How not to lie with statistics: the correct way to summarize benchmark
-# results", Communications of the ACM 29, 1986. · J. Pineau et al., "Improving reproducibility in machine learning
-# research", JMLR 22, 2021.
+# - *Verdict*: what follows from a claim and a measurement.
+# - *Scatter*: how far a repeated measurement may lie from this one.
+# - *Standard error*: the standard deviation of a mean.
+# - *Geometric mean*: the n-th root of a product.
+#
+# **References.**
+#
+# - P. Fleming, J. Wallace, "How not to lie with statistics: the correct way to summarize benchmark
+#   results", Communications of the ACM 29, 1986.
+# - J. Pineau et al., "Improving reproducibility in machine learning research", JMLR 22, 2021.
