@@ -177,7 +177,7 @@ shared_cost = edu.count_cost(shared, IMAGE)
 fewer = sum(cost.macs for cost in costs.values()) / shared_cost.macs
 print(f"shared: {shared_cost.params / 1e6:.2f} M parameters, {shared_cost.macs / 1e9:.2f} GMACs")
 print(f"the three together have {fewer:.1f} times the MACs")
-guess.reveal("2.3 times", "an encoder and a decoder are saved; the steering network was small")
+guess.reveal("2.3 times", "An encoder and a decoder are saved; the steering network was small.")
 
 # %% [markdown]
 # ### Exercise 2: what sharing saves (2 points, 10 minutes)
