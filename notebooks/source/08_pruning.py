@@ -434,10 +434,6 @@ assert all(not W[~mask].any() for (W, _), mask in zip(rewound, masks, strict=Tru
 hasty, higher = tickets["in_haste"], tickets["higher_rate"]
 BARS = {"fmt": "o-", "capsize": 3, "lw": 1.5, "ms": 5}
 
-# %% tags=["hide-input"] slide="A lottery ticket: small, and as good"
-figure = classroom.plots.new_figure(8.2, 4.0)
-axes = figure.subplots()
-
 
 def errors_of_means(recipe: dict) -> list[float]:
     """One standard error of each point: deviation over the seeds, by the root of their number."""
@@ -445,6 +441,9 @@ def errors_of_means(recipe: dict) -> list[float]:
     return (rounds.std(dim=0) / len(rounds) ** 0.5).tolist()
 
 
+# %% tags=["hide-input"] slide="A lottery ticket: small, and as good"
+figure = classroom.plots.new_figure(8.2, 4.0)
+axes = figure.subplots()
 for recipe, colour, name in ((tickets, classroom.plots.COMPRESSED, "ticket, the paper's rate"),
                              (higher, classroom.plots.FP32, "ticket, six epochs, twice the rate"),
                              (hasty, classroom.plots.ACCENT, "ticket, six epochs")):  # fmt: skip

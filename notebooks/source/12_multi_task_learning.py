@@ -623,8 +623,11 @@ assert found["equal weights"][0] > found["depth alone"][0] + 20
 # {{results.multi_task.budgets.weights.network_width}}. One score for three tasks: the mean of mean
 # IoU, delta1, and the share of the steering error that is removed, each out of 100.
 
-# %% tags=["hide-input"] slide="A study of weights that decides nothing"
+# %% tags=["hide-input"]
 grid = study["grid"]
+places = {"equal": 29, "learned": 36, "grid_best": 43}
+
+# %% tags=["hide-input"] slide="A study of weights that decides nothing"
 figure = classroom.plots.new_figure(8.4, 3.6)
 axes = figure.subplots()
 axes.plot(
@@ -633,7 +636,6 @@ axes.plot(
     color=classroom.plots.FP32,
     label="grid, one seed each",
 )
-places = {"equal": 29, "learned": 36, "grid_best": 43}
 for name, colour in (
     ("equal", classroom.plots.ACCENT),
     ("learned", classroom.plots.COMPRESSED),
