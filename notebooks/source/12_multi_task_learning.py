@@ -55,7 +55,7 @@ print("classes:", ", ".join(roads.CLASSES))
 print(f"vehicles with a box: {sample.vehicles}")
 
 # %% tags=["hide-input"] slide="One scene, three questions" minutes=1 tour=1
-figure = classroom.plots.new_figure(9.0, 2.2)
+figure = classroom.plots.new_figure(8.6, 2.1)
 pictures = [
     (sample.image, "what the camera sees", None),
     (roads.colour_labels(sample.segmentation), "segmentation", None),
