@@ -107,18 +107,21 @@ def table_file() -> Path:
 def enter(dish: Dish, budget: Budget, path: Path | None = None) -> list[Dish]:
     """Adds the dish to the table on disk if it fits the budget; the dishes that do, smallest first.
 
-    One that does not fit is told why, and the table stays as it is.
+    A player's recipe has one line, that of its last timing. A dish that does not fit is told why,
+    and the table stays as it is.
     """
     path = table_file() if path is None else path
     missed = dish.misses(budget)
-    table = [each for each in read_table(path) if not each.misses(budget)]
+    stored = read_table(path)
     if missed:
         print("not on the table: " + "; ".join(missed))
-        return table
-    everything = [*read_table(path), dish]
+        return [each for each in stored if not each.misses(budget)]
+    named = (dish.player, dish.recipe)
+    everything = [each for each in stored if (each.player, each.recipe) != named] + [dish]
     text = json.dumps([asdict(each) for each in everything], indent=1)
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-    return sorted([*table, dish], key=lambda each: each.kilobytes)
+    table = [each for each in everything if not each.misses(budget)]
+    return sorted(table, key=lambda each: each.kilobytes)
 
 
 def read_table(path: Path) -> list[Dish]:
@@ -139,5 +142,6 @@ def show_table(dishes: Sequence[Dish]) -> None:
         bits = "float" if recipe.weight_bits == FLOAT_BITS else f"{recipe.weight_bits} bits"
         print(
             f"{place}. {dish.player}: {dish.kilobytes:.0f} KB, {dish.ms:.2f} ms, mean IoU "
-            f"{dish.miou:.1f} % ({recipe.mac_share:.0%} of the MACs, {bits}, {recipe.observer})"
+            f"{dish.miou:.1f} % ({100 * recipe.mac_share:.0f} % of the MACs, {bits}, "
+            f"{recipe.observer})"
         )

@@ -106,10 +106,15 @@ def _with_sources(rows: list[list[str]]) -> list[list[str]]:
 
 
 class Scoreboard:
-    """All claims as one HTML table, and their verdicts counted as text. See `scoreboard`."""
+    """Claims as one HTML table, and their verdicts counted as text. See `scoreboard`.
 
-    def __init__(self, chapters: Sequence[Chapter]):
+    verdict: the one that all of them have, or None where every claim is shown.
+    """
+
+    def __init__(self, chapters: Sequence[Chapter], verdict: str | None = None):
         self.chapters = list(chapters)
+        shown = "Every claim that the kit judged" if verdict is None else f"Claims {verdict}"
+        self.caption = f"{shown}, chapter by chapter"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -132,7 +137,7 @@ class Scoreboard:
         head = "".join(f'<th scope="col" {left}>{title}</th>' for title in titles)
         body = "".join(_chapter_rows(chapter) for chapter in self.chapters)
         return (
-            "<table><caption>Every claim that the kit judged, chapter by chapter</caption>"
+            f"<table><caption>{self.caption}</caption>"
             f"<thead><tr>{head}</tr></thead>{body}</table>"
         )
 
@@ -143,7 +148,7 @@ def _chapter_rows(chapter: Chapter) -> str:
     lines = [f'<tr><th scope="rowgroup" colspan="4" {left}>{name}</th></tr>']
     for claim in chapter.claims:
         cells = [f"<td {left}>{escape(t)}</td>" for t in (claim.source, claim.says, claim.measured)]
-        mark = f"text-align:left;font-weight:bold;color:{COLOURS[claim.verdict]}"
+        mark = f"text-align:left;white-space:nowrap;font-weight:bold;color:{COLOURS[claim.verdict]}"
         lines.append(f'<tr>{"".join(cells)}<td style="{mark}">{claim.verdict}</td></tr>')
     return f"<tbody>{''.join(lines)}</tbody>"
 
@@ -165,4 +170,4 @@ def scoreboard(
             for each in chapters
         ]
         chapters = [chapter for chapter in kept if chapter.claims]
-    return Scoreboard(chapters)
+    return Scoreboard(chapters, verdict)

@@ -31,7 +31,7 @@ def test_a_dish_that_fits_is_kept_smallest_first(tmp_path, capsys):
     assert [each.player for each in table] == ["ben", "ann"]
     assert sorted(read_table(path), key=lambda each: each.kilobytes) == table
     show_table(table)
-    assert "1. ben: 70 KB, 1.50 ms, mean IoU 70.0 % (50% of the MACs, 6 bits, minmax)" in (
+    assert "1. ben: 70 KB, 1.50 ms, mean IoU 70.0 % (50 % of the MACs, 6 bits, minmax)" in (
         capsys.readouterr().out
     )
 
@@ -53,8 +53,16 @@ def test_a_dish_that_misses_is_told_why(tmp_path, capsys, change, words):
 
 def test_a_stricter_budget_hides_what_does_not_fit_it(tmp_path):
     path = tmp_path / "recipes.json"
-    enter(dish(90), BUDGET, path)
+    enter(dish(90, player="ben"), BUDGET, path)
     assert enter(dish(50), Budget(2, 60, 60), path) == [dish(50)]
+    assert len(read_table(path)) == 2
+
+
+def test_a_recipe_that_runs_again_keeps_one_line_with_its_last_time(tmp_path):
+    path = tmp_path / "recipes.json"
+    enter(dish(ms=1.9), BUDGET, path)
+    enter(dish(player="ben"), BUDGET, path)
+    assert enter(dish(ms=1.2), BUDGET, path) == [dish(player="ben"), dish(ms=1.2)]
     assert len(read_table(path)) == 2
 
 

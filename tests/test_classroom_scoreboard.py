@@ -51,6 +51,7 @@ def test_verdicts_are_counted_and_filtered(folder):
     page = failed._repr_html_()
     assert page.count("8.1 times") == 2
     assert "errors" not in page
+    assert "<caption>Claims not reproduced, chapter by chapter</caption>" in page
 
 
 def test_a_source_that_refers_to_the_row_before_is_named(tmp_path):

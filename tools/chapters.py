@@ -75,7 +75,7 @@ def fill_numbers(text: str, data: Path = DATA) -> str:
         name, *keys = match["path"].split(".")
         value = lookup(data / match["kind"] / f"{name}.json", keys)
         try:
-            return format(value, match["form"] or "")
+            return format(value, match["form"] or "").replace("%", " %")  # as all prose has it
         except (ValueError, TypeError) as error:
             raise ValueError(f"{match[0]} cannot be written: {error}") from None
 

@@ -67,22 +67,15 @@ def fit(
     device = training_device(device)
     model.to(device, memory_format=_memory_format(channels_last))
     settings = {
-        "num_images": len(X),
-        "num_epochs": num_epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "warmup": warmup,
-        "label_smoothing": label_smoothing,
-        "seed": seed,
-        "precision": str(precision),
-        "channels_last": channels_last,
-    }
+        "num_images": len(X), "num_epochs": num_epochs, "batch_size": batch_size, "lr": lr,
+        "weight_decay": weight_decay, "warmup": warmup, "label_smoothing": label_smoothing,
+        "seed": seed, "precision": str(precision), "channels_last": channels_last,
+    }  # fmt: skip
     if checkpoint is not None:
-        made_of = {"network": model, "images": X, "labels": y, "optimizer": optimizer, "loss": loss}
-        made_of |= {"augment": augment, "transform": transform}
-        made_of |= {"validation": validation, "stop": stop}
-        settings |= {name: fingerprint(each, trained=model) for name, each in made_of.items()}
+        settings |= _fingerprints(
+            model, images=X, labels=y, optimizer=optimizer, loss=loss, augment=augment,
+            transform=transform, validation=validation, stop=stop,
+        )  # fmt: skip
     run = Run(
         model=model,
         optimizer=optimizer(model.parameters(), lr=lr, weight_decay=weight_decay),
@@ -116,6 +109,12 @@ def cross_entropy(label_smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
         return F.cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
 
     return loss
+
+
+def _fingerprints(model: nn.Module, **made_of: object) -> dict[str, str]:
+    """{name: hash} of what a training is made of, by which a checkpoint of another is refused."""
+    made_of = {"network": model, **made_of}
+    return {name: fingerprint(each, trained=model) for name, each in made_of.items()}
 
 
 def _memory_format(channels_last: bool) -> torch.memory_format:

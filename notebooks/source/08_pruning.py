@@ -15,6 +15,8 @@
 # 3. predict which kind of pruning saves milliseconds, and from how many zeros on.
 
 # %%
+import textwrap
+
 import torch
 from torch import nn
 
@@ -148,6 +150,17 @@ def masked_step(weight, mask, X, y, lr: float) -> torch.Tensor:
 classroom.check("ch08.masked_step", masked_step)
 
 # %% [markdown]
+# Before you see it, guess.
+
+# %%
+loss_of_pruning = classroom.predict(
+    "08.loss",
+    "90 % of the weights are set to zero, with no training after. What happens to the accuracy?",
+    options=["it falls below 50 %", "it loses 1 to 50 points", "it loses less than 1 point"],
+)
+loss_of_pruning
+
+# %% [markdown]
 # Here is a whole training of three layers with masks, in plain sight. Weights and biases are a
 # list; the one thing that is new is `W * mask`.
 
@@ -206,7 +219,8 @@ assert right(mended, cut) > right(dense, cut)
 
 # %% [markdown]
 # Training after pruning is called **fine-tuning**. The masked weights did not move by a bit: the
-# cell asserts it.
+# cell asserts it. This is a short training by plain gradient descent; your guess is judged below,
+# on the better trained network above.
 #
 # `pruning.prune` puts masks into a whole network. Nothing happens to the model that you give it.
 # Read on in `edu_lib/techniques/pruning/unstructured.py`, in `masks.py` beside it (`with_masks`
@@ -233,14 +247,6 @@ assert masks["fc1"].float().mean() < masks["fc3"].float().mean()
 # **One threshold or one share?** Above, one threshold was laid through all layers, so that each
 # keeps what is large in it. `scope="layer"` takes the same share from each. Which loses less? And
 # what does a short training afterwards repair?
-
-# %%
-loss_of_pruning = classroom.predict(
-    "08.loss",
-    "90 % of the weights are set to zero, with no training after. What happens to the accuracy?",
-    options=["it falls below 50 %", "it loses 1 to 50 points", "it loses less than 1 point"],
-)
-loss_of_pruning
 
 # %% tags=["nbval-ignore-output"]
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -287,7 +293,10 @@ classroom.show(
 )
 
 # %%
-loss_of_pruning.reveal("it loses 1 to 50 points", "One epoch of training gave most of them back.")
+loss_of_pruning.reveal(
+    "it loses 1 to 50 points",
+    "One more epoch of training gave most of them back: the printed line has the numbers.",
+)
 
 # %% [markdown]
 # **See:** the orange line. Pruning breaks, and fine-tuning mends. More is kept when you prune
@@ -354,11 +363,11 @@ print(
 # %% [markdown]
 # ## The lottery ticket
 #
-# Pruned networks train badly from new random weights. So people believed that one must train large
-# and prune after. In 2019 Frankle and Carbin set the surviving weights back to **their own first
-# values** and trained again. It worked: somewhere in the large fresh network a small one had been
-# waiting that trains as well. They call it a winning ticket. LeNet-300-100 matches itself down to
-# {{published.pruning.lottery_ticket.matches_down_to_percent}} % of its weights.
+# A pruned network trains badly from new random weights. So people believed that one must train
+# large and prune afterwards. In 2019 Frankle and Carbin set the surviving weights back to **their
+# own first values** and trained again. It worked: somewhere in the large fresh network a small one
+# had been waiting that trains as well. They call it a winning ticket. LeNet-300-100 matches itself
+# down to {{published.pruning.lottery_ticket.matches_down_to_percent}} % of its weights.
 #
 #     train -> prune the smallest -> set the rest back to the start -> train -> ...
 #
@@ -417,17 +426,13 @@ print(f"whole:   {right(dense, everything):.1f} %")
 assert all(not W[~mask].any() for (W, _), mask in zip(rewound, masks, strict=True))
 
 # %% [markdown]
-# The ticket learns what the whole network learned, with a quarter of its weights. The control has as
-# many, and lags behind. This is one seed and a short training, so the size of the gap proves
+# The ticket learns what the whole network learned, with a quarter of its weights. The control has
+# as many, and lags behind. This is one seed and a short training, so the size of the gap proves
 # nothing. The study goes on for ten rounds, with five seeds.
 
 # %% tags=["hide-input"]
 hasty, higher = tickets["in_haste"], tickets["higher_rate"]
 BARS = {"fmt": "o-", "capsize": 3, "lw": 1.5, "ms": 5}
-
-# %% tags=["hide-input"] slide="A lottery ticket: small, and as good"
-figure = classroom.plots.new_figure(8.2, 4.0)
-axes = figure.subplots()
 
 
 def errors_of_means(recipe: dict) -> list[float]:
@@ -436,6 +441,9 @@ def errors_of_means(recipe: dict) -> list[float]:
     return (rounds.std(dim=0) / len(rounds) ** 0.5).tolist()
 
 
+# %% tags=["hide-input"] slide="A lottery ticket: small, and as good"
+figure = classroom.plots.new_figure(8.2, 4.0)
+axes = figure.subplots()
 for recipe, colour, name in ((tickets, classroom.plots.COMPRESSED, "ticket, the paper's rate"),
                              (higher, classroom.plots.FP32, "ticket, six epochs, twice the rate"),
                              (hasty, classroom.plots.ACCENT, "ticket, six epochs")):  # fmt: skip
@@ -447,7 +455,8 @@ axes.plot([100 * share for share in tickets["control_shares"]], below, "s--",
           color=classroom.plots.MUTED,
           label="the paper's rate, same mask, other weights")  # fmt: skip
 axes.axhline(0, color=classroom.plots.GOOD, ls=":")
-axes.axhline(-0.1, color=classroom.plots.BUDGET, ls="--", lw=1)
+axes.axhline(-0.1, color=classroom.plots.INK, ls="--", lw=1)
+axes.annotate("0.1 points below", (115, -0.1), (0, -3), va="top", textcoords="offset points")
 axes.set(xscale="log", xlabel="weights left, % (log scale)")
 axes.set_ylabel("test accuracy, points\nabove the whole network")
 axes.xaxis.set_major_formatter("{x:g}")
@@ -472,7 +481,7 @@ for name, recipe in (
           f"{recipe['smallest_matching_percent']:.1f} % of the weights")  # fmt: skip
 
 # %% [markdown]
-# **See:** follow the orange line to the red one, 0.1 points below the whole network. Down to
+# **See:** follow the orange line to the dashed one, 0.1 points below the whole network. Down to
 # {{results.lottery_ticket.smallest_matching_percent:.1f}} % of its weights the ticket is within
 # these 0.1 points, by the mean of {{results.lottery_ticket.seeds}} seeds. The grey squares wear the
 # same masks and fall: at {{results.lottery_ticket.reinit_gap_percent:.1f}} % they are
@@ -490,8 +499,8 @@ for name, recipe in (
 # {{results.lottery_ticket.in_haste.dense_accuracy:.1f}} % instead of
 # {{results.lottery_ticket.dense_accuracy:.1f}} %, and their tickets match only down to
 # {{results.lottery_ticket.in_haste.smallest_matching_percent:.1f}} and
-# {{results.lottery_ticket.higher_rate.smallest_matching_percent:.1f}} %. How small a winner is
-# depends on whom it must match.
+# {{results.lottery_ticket.higher_rate.smallest_matching_percent:.1f}} %. How small a winning ticket
+# is depends on how good the network is that it must match.
 #
 # ## Measure it: is it faster?
 #
@@ -666,13 +675,13 @@ small_road = RoadNet(["segmentation"], width=0.25).eval()
 image = torch.rand(1, 3, 64, 64)
 graph = pruning.trace_channels(small_road, image)
 for group in graph.groups[:4]:
-    print(group)
+    print(textwrap.fill(str(group), 92, subsequent_indent="    ", break_long_words=False))
 print("... and", len(graph.groups) - 4, "groups more")
 
 # %% [markdown]
-# Read the third line: three layers make its channels, since two of them are added to what the third
-# made. A plan says what would go. Zeroed and removed must give the same answer. Plan and removal
-# stand in `edu_lib/techniques/pruning/channels.py`.
+# Read the third group: three layers make its channels, since two of them are added to what the
+# third made. A plan says what would go. Zeroed and removed must give the same answer. Plan and
+# removal stand in `edu_lib/techniques/pruning/channels.py`.
 #
 # ### Which channels go?
 #
@@ -771,8 +780,13 @@ axes.plot([0, *fours], [STEPS[fours[0]], *(STEPS[width] for width in fours)],
           color=classroom.plots.GRID, drawstyle="steps-pre", zorder=0)  # fmt: skip
 for kind, colour, mark, label in (
     (lambda width: width % 16 == 0, classroom.plots.GOOD, "o", "multiples of 16"),
-    (lambda width: width % 4 == 0 and width % 16, classroom.plots.FP32, "o", "multiples of 4"),
-    (lambda width: width % 4, classroom.plots.COMPRESSED, "D", "others"),
+    (
+        lambda width: width % 4 == 0 and width % 16,
+        classroom.plots.FP32,
+        "o",
+        "other multiples of 4",
+    ),
+    (lambda width: width % 4, classroom.plots.COMPRESSED, "D", "all others"),
 ):
     chosen = [width for width in STEPS if kind(width)]
     axes.plot(chosen, [STEPS[width] for width in chosen], mark, color=colour, label=label)
@@ -792,7 +806,8 @@ classroom.show(
 # %% [markdown]
 # **See:** two series. The round dots climb in stairs: a multiple of 4 pays for the next multiple of
 # 16, so that 24 channels cost as much as 32, and 56 as much as 64. The orange diamonds, all other
-# widths, cost more still: this runtime has a slower path for them. 63 channels cost more than 64.
+# widths, lie above the stairs: 63 channels cost more than 64. This runtime seems to have a slower
+# path for them.
 #
 # ### Exercise 7: widths that processors like (2 points, 10 minutes)
 #
@@ -835,8 +850,8 @@ print(
 
 # %% [markdown]
 # Torch-Pruning was trained with one seed, ours with three, so their difference of about a tenth of
-# a point is undecided. All of them learn from the heavy network's answers too; what labels alone
-# would give was not measured.
+# a point is undecided. All of them learn from the heavy network's answers too. The control, the
+# same training from labels alone, was not measured, so what the teacher adds is not known.
 
 # %% [markdown]
 # ## Explore: when do zeros save bytes?
@@ -872,7 +887,8 @@ classroom.Explorer(stored_bytes, position_bits=(4, 32, 4, 32), value_bits=(4, 32
 #
 # - **Zeros in a dense kernel.** No time, no memory, and the file shrinks only if something packs it
 #   (chapter 10).
-# - **A layer that waits for bytes of its images.** Fewer weights change nothing there.
+# - **A layer that waits for the bytes of its maps.** Fewer weights change nothing there; fewer
+#   channels do.
 # - **A network that is already lean.** A MobileNet has few channels to spare.
 # - **Channels that are tied, or picked by number.** A layer used twice loses the same channels each
 #   time, or none. For channels counted by position `prune_channels` names the layers to `skip`.
@@ -895,12 +911,13 @@ class Twice(nn.Module):
 try:
     pruning.prune_channels(Twice(), torch.rand(1, 3, 8, 8), ratio=0.5)
 except ValueError as error:
-    print(error)
+    print(textwrap.fill(str(error), 92))
 
 # %% [markdown]
 # ## Claims
 #
-# The last share that matches is known to one round only, so that is the scatter of the first claim.
+# The last share that matches is known only to within one round of pruning, and that is the scatter
+# of the first claim.
 
 # %% slide="What the sources say, and what we measured"
 one_round = 100 * next(
@@ -944,7 +961,7 @@ classroom.ledger(upto="08")
 #
 # - Most weights can go, if the network may train again. Small magnitude is a good guess at which.
 # - A masked network is as slow as a whole one. A dense kernel does not look.
-# - Sparse kernels need many zeros before they win, and the better the dense kernel, the more.
+# - Sparse kernels need many zeros before they win. The better the dense kernel, the more they need.
 # - A removed channel is dense and small: its MACs become milliseconds, in multiples of 16.
 # - Channels that are added together go together. Zeroed and removed must answer alike.
 #

@@ -55,7 +55,7 @@ print("classes:", ", ".join(roads.CLASSES))
 print(f"vehicles with a box: {sample.vehicles}")
 
 # %% tags=["hide-input"] slide="One scene, three questions" minutes=1 tour=1
-figure = classroom.plots.new_figure(9.0, 2.2)
+figure = classroom.plots.new_figure(8.6, 2.1)
 pictures = [
     (sample.image, "what the camera sees", None),
     (roads.colour_labels(sample.segmentation), "segmentation", None),
@@ -97,13 +97,13 @@ print(
 # %% [markdown]
 # Trained by the study `studies/road_teachers.py`, they read the test scenes like this: segmentation
 # {{results.road_teachers.segmentation.miou:.1f}} % mean IoU, depth within 25 % for
-# {{results.road_teachers.depth.delta1:.1f}} % of the pixels, steering
+# {{results.road_teachers.depth.delta1:.1f}} % of the pixels (**delta1**, for short), steering
 # {{results.road_teachers.ego.steering_error_deg:.2f}} degrees off on average. Always answering the
 # mean would be off by {{results.multi_task.mean_answer_steering_error_deg:.2f}} degrees.
 #
-# *IoU*, intersection over union, is the share of the pixels of a class, in the answer or in truth,
-# that are in both. It is hard on thin things, and it does not let a network win by answering "road"
-# everywhere.
+# **IoU**, intersection over union, is the share of the pixels of a class, in the answer or in
+# truth, that are in both. It is hard on thin things, and it does not let a network win by answering
+# "road" everywhere. Mean IoU, in tables `miou`, is its mean over the nine classes.
 #
 # ### Exercise 1: intersection over union (2 points, 10 minutes)
 #
@@ -138,7 +138,7 @@ left, right = figure.subplots(1, 2)
 bars = left.barh(weathers, [teachers["segmentation"]["by_weather"][w]["miou"] for w in weathers])
 left.bar_label(bars, fmt="%.0f", padding=3, fontsize=9)
 left.set(xlabel="mean IoU (%)", ylabel="weather", xlim=(0, 109))
-bars = right.barh(roads.CLASSES, teachers["segmentation"]["ious"], color=classroom.plots.GOOD)
+bars = right.barh(roads.CLASSES, teachers["segmentation"]["ious"])
 right.bar_label(bars, fmt="%.0f", padding=3, fontsize=9)
 right.set(xlabel="IoU (%)", ylabel="class", xlim=(0, 109))
 for axes in (left, right):
@@ -177,7 +177,7 @@ shared_cost = edu.count_cost(shared, IMAGE)
 fewer = sum(cost.macs for cost in costs.values()) / shared_cost.macs
 print(f"shared: {shared_cost.params / 1e6:.2f} M parameters, {shared_cost.macs / 1e9:.2f} GMACs")
 print(f"the three together have {fewer:.1f} times the MACs")
-guess.reveal("2.3 times", "an encoder and a decoder are saved; the steering network was small")
+guess.reveal("2.3 times", "An encoder and a decoder are saved; the steering network was small.")
 
 # %% [markdown]
 # ### Exercise 2: what sharing saves (2 points, 10 minutes)
@@ -230,7 +230,8 @@ classroom.plots.frame_budget_bar(
 # them. Here MACs and milliseconds agree: what is saved are whole layers, and a layer that does not
 # run costs nothing.
 #
-# Measure the heavy ones yourself, in PyTorch:
+# Measure the heavy ones yourself, in PyTorch. If the shared network comes out faster than one of
+# the others, another program was busy: it has more to compute than any of them.
 
 # %% tags=["nbval-ignore-output"] slide="Heavy networks, one for each task: over the budget"
 X = torch.rand(IMAGE)
@@ -346,7 +347,7 @@ classroom.show(figure,
 # ## Do the tasks pull in the same direction?
 #
 # A shared weight gets one gradient from each task. If two of them point apart, a step that helps
-# one task hurts the other. The cosine of their angle tells: 1 the same way, 0 unrelated, below 0
+# one task can hurt the other. The cosine of their angle tells: 1 the same way, 0 unrelated, below 0
 # against each other. Below, the trained shared network on sixteen scenes.
 
 # %%
@@ -390,9 +391,9 @@ del losses  # behind them stand all feature maps, 300 MB
 conflict
 
 # %% [markdown]
-# A cosine below 0 is a conflict. If the table shows none, then what sharing costs here is not a
-# quarrel between tasks: three tasks have the layers and the steps of one. Compare a network that
-# has learned nothing yet:
+# A cosine below 0 is a conflict; the *norm* is the length of each gradient. If the table shows no
+# conflict, then on these scenes the tasks do not quarrel, and the likelier price of sharing is that
+# three tasks have the layers and the steps of one. Compare a network that has learned nothing yet:
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -519,7 +520,7 @@ classroom.check("ch12.uncertainty", best_log_variance)
 # %% [markdown]
 # With that `s` every weighted loss is 1/2, whatever the loss was. So learned weights make tasks
 # count alike: a task whose loss is ten times larger gets a tenth of the weight. They do not ask
-# which task matters to you.
+# which task matters more to you.
 #
 # ### Try it: two heads, trained here
 #
@@ -620,10 +621,13 @@ assert found["equal weights"][0] > found["depth alone"][0] + 20
 # The study gives each run the same small budget: {{results.multi_task.budgets.weights.images:,}}
 # scenes, {{results.multi_task.budgets.weights.num_epochs}} epochs, width
 # {{results.multi_task.budgets.weights.network_width}}. One score for three tasks: the mean of mean
-# IoU, delta, and the share of the steering error that is removed, each out of 100.
+# IoU, delta1, and the share of the steering error that is removed, each out of 100.
+
+# %% tags=["hide-input"]
+grid = study["grid"]
+places = {"equal": 29, "learned": 36, "grid_best": 43}
 
 # %% tags=["hide-input"] slide="A study of weights that decides nothing"
-grid = study["grid"]
 figure = classroom.plots.new_figure(8.4, 3.6)
 axes = figure.subplots()
 axes.plot(
@@ -632,7 +636,6 @@ axes.plot(
     color=classroom.plots.FP32,
     label="grid, one seed each",
 )
-places = {"equal": 27, "learned": 29, "grid_best": 31}
 for name, colour in (
     ("equal", classroom.plots.ACCENT),
     ("learned", classroom.plots.COMPRESSED),
@@ -640,15 +643,17 @@ for name, colour in (
 ):
     score = study["scores"][name]
     axes.errorbar(places[name], score["mean"], score["spread"], fmt="s", color=colour, capsize=5,
-                  label=f"{name.replace('_', ' ')}: {score['mean']:.1f}, sd {score['spread']:.1f}, "
-                        "3 seeds")  # fmt: skip
+                  label="three seeds, mean and sd" if name == "equal" else None)  # fmt: skip
+    axes.annotate(f"{score['mean']:.1f}\nsd {score['spread']:.1f}", (places[name], score["mean"]),
+                  (7, 0), textcoords="offset points", va="center", color=colour)  # fmt: skip
 axes.legend(loc="lower right", fontsize=9)
 axes.set(
-    xlabel="the 25 grid points, worst to best, then three ways",
+    xlabel="25 grid points, worst to best, then three ways",
     ylabel="score (0 to 100)",
     xlim=(-1, 48),
 )
-axes.set_xticks(range(0, 25, 6))
+axes.set_xticks([0, 12, 24, *places.values()],
+                ["1", "13", "25", "equal", "learned", "best of the grid"])  # fmt: skip
 classroom.show(figure,
                alt="Scores of 25 grid points from worst to best, one seed each; beside them the "
                "means of equal, learned and searched weights with standard deviations, which "
@@ -684,8 +689,8 @@ print(
 #
 # - With so little training no network of the grid finds people or signs, and the best one finds no
 #   markings. A score of networks that see so little says nothing about networks you would use.
-# - Equal and learned weights scatter by six points from seed to seed, as much as most grid points
-#   differ. A grid point has one seed.
+# - Equal and learned weights scatter by six points from seed to seed, as much as the better half of
+#   the grid spans. A grid point has one seed.
 # - The learned weights hardly moved from where they began.
 #
 # So whether to search, to learn or to leave the weights alone is **undecided** here. What a search
@@ -784,16 +789,27 @@ classroom.ledger(upto="12")
 # - Learned task weights make tasks count alike. Whether that beats equal weights or a search is
 #   undecided here.
 #
-# **Terms.** *Encoder, decoder, head*: the parts that find features, bring them back to full size,
-# and answer. *Segmentation*: the class of every pixel. *IoU*: intersection over union. *Delta below
-# 1.25*: the share of pixels whose depth is within 25 %. *Negative transfer*: a task that gets worse
-# because it shares. *Log-variance*: the logarithm of how noisy a task is. *Hard parameter sharing*:
-# the same weights serve all tasks. *Ego*: the task about the car itself, here its steering.
-# *PCGrad*: gradient surgery, which takes away what points against another task.
+# **Terms.**
 #
-# **References.** A. Kendall, Y. Gal, R. Cipolla, "Multi-task learning using uncertainty to weigh
-# losses", CVPR 2018. · T. Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020. · D.
-# Wu et al., "YOLOP: You only look once for panoptic driving perception", 2021. · K. He et al.,
-# "Deep residual learning", CVPR 2016. · O. Ronneberger et al., "U-Net", 2015.
+# - *Encoder, decoder, head*: the parts that find features, bring them back to full size, and
+#   answer.
+# - *Segmentation*: the class of every pixel.
+# - *IoU*: intersection over union.
+# - *delta1, delta below 1.25*: the share of pixels whose depth is within 25 %.
+# - *Negative transfer*: a task that gets worse because it shares.
+# - *Log-variance*: the logarithm of how noisy a task is.
+# - *Hard parameter sharing*: the same weights serve all tasks.
+# - *Ego*: the task about the car itself, here its steering.
+# - *PCGrad*: gradient surgery, which takes away what points against another task.
 #
-# **Next.** [13 Edge networks](13_edge_networks.ipynb): ten years of blocks that make a network small.
+# **References.**
+#
+# - A. Kendall, Y. Gal, R. Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR
+#   2018.
+# - T. Yu et al., "Gradient surgery for multi-task learning", NeurIPS 2020.
+# - D. Wu et al., "YOLOP: You only look once for panoptic driving perception", 2021.
+# - K. He et al., "Deep residual learning", CVPR 2016.
+# - O. Ronneberger et al., "U-Net", 2015.
+#
+# **Next.** [13 Edge networks](13_edge_networks.ipynb): ten years of blocks that make a network
+# small.

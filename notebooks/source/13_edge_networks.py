@@ -15,6 +15,8 @@
 # 3. let a trained network read a photograph, see where it looks, and measure what int8, 4 bits and pruning change.
 
 # %%
+import textwrap
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -376,7 +378,7 @@ front.reveal(
     "layers.",
 )
 
-# %% tags=["hide-input"] slide="Equal accuracy with a tenth of the MACs" minutes=3 tour=2
+# %% tags=["hide-input"]
 SMALL = ("mobile", "shuffle", "mnas", "squeeze", "efficientnet", "repvgg")
 NAMED = {key: IDEAS[key][0] for key in
          ("alexnet", "vgg16", "resnet18", "convnext_tiny", "squeezenet1_0", "mobilenet_v2",
@@ -386,11 +388,14 @@ timed = {key: row["threads_1"]["onnxruntime"]["p50_ms"] for key, row in networks
          if "threads_1" in row}  # fmt: skip
 panels = [({key: row["published_top1"] for key, row in networks.items()},
            "published accuracy, % (top 1)")]  # fmt: skip
-panels += [(timed, "milliseconds here, ONNX Runtime, one thread")] if timed else []
+panels += [(timed, "milliseconds, ONNX Runtime, one thread")] if timed else []
 # where a name stands beside its point, if not below to the right: clear of lines and other points
 SHIFTS = ({"efficientnet_lite0": (8, 1), "mobilenet_v2": (-6, -5), "alexnet": (8, -5),
-           "squeezenet1_0": (8, -1), "convnext_tiny": (8, -5)},
-          {"efficientnet_lite0": (-6, 2), "repvgg_a0": (-5, 5), "alexnet": (-6, -9)})  # fmt: skip
+           "squeezenet1_0": (8, -1), "convnext_tiny": (8, -5), "vgg16": (-8, -4)},
+          {"efficientnet_lite0": (-6, 2), "repvgg_a0": (-5, 5), "alexnet": (-6, -9),
+           "vgg16": (-8, -2)})  # fmt: skip
+
+# %% tags=["hide-input"] slide="Equal accuracy with a tenth of the MACs" minutes=3 tour=2
 figure = classroom.plots.new_figure(4.9 * len(panels) + 1.5, 4.2)
 rows = zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, SHIFTS, strict=False)
 for axes, (values, label), shifts in rows:
@@ -401,26 +406,33 @@ for axes, (values, label), shifts in rows:
         if key in NAMED:
             axes.annotate(NAMED[key], point, shift, textcoords="offset points", color=colour,
                           ha="left" if shift[0] > 0 else "right")  # fmt: skip
-    axes.set(xscale="log", xlabel="million MACs an image of 224x224", ylabel=label)
+    axes.set(xscale="log", xlabel="million MACs for 224x224 (log scale)", ylabel=label)
+    axes.xaxis.set_major_formatter("{x:g}")
 if timed:
-    axes.set(yscale="log")
+    axes.set(yscale="log", ylabel=f"{label} (log)")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.axhline(33, color=classroom.plots.BUDGET, ls="--")
+    axes.annotate("33 ms budget", (34, 33), (0, 4), textcoords="offset points", fontweight="bold",
+                  color=classroom.plots.BUDGET)  # fmt: skip
 classroom.show(figure,
                alt="Published accuracy over MACs of 29 networks: the small families, in orange, "
-               "lie to the left of the large ones, in grey, at equal accuracy."
+               "lie to the left of the large ones, in blue, at equal accuracy."
                + (" Beside it milliseconds over MACs." if timed else ""))  # fmt: skip
 
 # %% [markdown]
-# **See:** orange points reach the accuracy of grey ones with a tenth of the MACs. (The two grey points among the orange
-# ones, at 400 million, are small members of a large family, RegNet.) But the clock above says what that is worth here:
-# 32 times fewer MACs were not 32 times fewer milliseconds. Accuracy is what others published; ImageNet's images are not
-# in this kit, and no accuracy is claimed here.
+# **See:** orange points reach the accuracy of blue ones with a tenth of the MACs. (The two blue
+# points among the orange ones, at 400 million, are small members of a large family, RegNet.) But the
+# clock above says what that is worth: 32 times fewer MACs were not 32 times fewer milliseconds.
+# Accuracy is what others published; ImageNet's images are not in this kit, and no accuracy is
+# claimed here.
 #
 # ### All forms of all networks
 #
-# One network has many forms: eager in PyTorch, with channels last, in ONNX Runtime, in OpenVINO, and as int8. Here are
-# the medians of each at one thread, in milliseconds. "7 bits" are weights of 7 bits, whose sums fit the fast kernels of
-# any processor (chapter 09). A dash is a form that could not be made or was not timed.
+# One network has many forms: eager in PyTorch, with channels last, in ONNX Runtime (*ORT*), in
+# OpenVINO (*OV*), and as int8. Here are the medians of each at one thread, in milliseconds, on the
+# machine of the study. "7 bits" are weights of 7 bits, whose sums fit the fast kernels of any
+# processor (chapter 09). A dash is a form that could not be made or was not timed. A network is on
+# the **front** if no other is both faster and at least as accurate.
 
 # %% tags=["hide-input"]
 FLOATS = {"eager": "eager", "channels_last": "ch. last", "onnxruntime": "ORT",
@@ -428,26 +440,26 @@ FLOATS = {"eager": "eager", "channels_last": "ch. last", "onnxruntime": "ORT",
 INT8 = {"onnxruntime_int8": "ORT int8", "onnxruntime_int8_7_bits": "ORT 7 bits",
         "openvino_int8_7_bits": "OV 7 bits"}  # fmt: skip
 one_thread = {key: row["threads_1"] for key, row in networks.items() if "threads_1" in row}
-print(f"{'':20s}" + "".join(f"{label:>11s}" for label in (FLOATS | INT8).values()))
+print(f"{'':20s}" + "".join(f"{label:>12s}" for label in (FLOATS | INT8).values()))
 for key in sorted(timed, key=timed.get):
     told = [one_thread[key].get(form) for form in FLOATS | INT8]
-    print(f"{key:20s}" + "".join(f"{form['p50_ms']:11.1f}" if form else f"{'-':>11s}"
+    print(f"{key:20s}" + "".join(f"{form['p50_ms']:12.1f}" if form else f"{'-':>12s}"
                                  for form in told))  # fmt: skip
 fastest = {key: min(row[form]["p50_ms"] for form in FLOATS) for key, row in one_thread.items()}
 top1 = {key: networks[key]["published_top1"] for key in fastest}
 on_front = [key for key in sorted(fastest, key=fastest.get)
             if not any(fastest[o] < fastest[key] and top1[o] >= top1[key] for o in fastest)]  # fmt: skip
 print("\non the front of milliseconds (fastest float form) and published accuracy:")
-print(", ".join(on_front))
+print(textwrap.fill(", ".join(on_front), 92))
 print("\nmilliseconds for each 100 million MACs:")
 for key in ("vgg16", "resnet18", "mobilenet_v2", "efficientnet_b0", "mobilenet_v3_small"):
     print(f"{key:20s}{fastest[key] / networks[key]['macs'] * 1e8:11.1f}")
 
 # %% [markdown]
-# **See:** the front in one sentence: networks that were designed to be small or fast are on it, and AlexNet, VGG-16,
-# GoogLeNet, SqueezeNet and all ResNets are behind. But a MAC of MobileNetV3-Small takes about three times as long
-# as one of VGG-16: MACs flatter thin layers. DenseNet, ConvNeXt and three transformers of the family tree's table were
-# counted and not timed.
+# **See:** the front in one sentence: networks that were designed to be small or fast are on it, and
+# AlexNet, VGG-16, GoogLeNet, SqueezeNet and all ResNets are behind. But a MAC of MobileNetV3-Small
+# takes about three times as long as one of VGG-16: MACs flatter thin layers. DenseNet, ConvNeXt and
+# three transformers, which the left panel shows too, were counted and not timed.
 #
 # ## A trained network reads photographs
 #
@@ -654,7 +666,7 @@ print("\nslower than floats there, in both runtimes:",
 #
 # ## Where it does not help
 #
-# - **MACs are no milliseconds.** Choose by measuring on the machine that will run it.
+# - **MACs are not milliseconds.** Choose by measuring on the machine that will run it.
 # - **Thin layers and int8.** Chapter 09 rounded a dense road network without a measurable loss. The same plain recipe
 #   changes every fifth answer here.
 # - **A thousand names.** The network answers with one of its classes, also for a picture of none of them.
@@ -706,21 +718,41 @@ classroom.ledger(upto="13")
 # - MACs are counted, milliseconds are measured: 32 times fewer of the one were not 32 times fewer of the other.
 # - This thin network loses every fifth answer to plain int8. Ranges without the rarest values and right biases bring
 #   about half of them back.
-# - What int8 brings in milliseconds hangs on the processor, and on the program that reads the file.
+# - What int8 brings in milliseconds depends on the processor, and on the program that runs the file.
 # - A trained network can be judged without labels: how often does it answer as before?
 #
-# **Terms.** *Skip connection*: a block's input added to its output. *Bottleneck*: a block that is thin inside. *Fire
-# module*: squeeze by 1x1, expand by 1x1 and 3x3. *Inverted residual*: thin outside, wide inside. *Channel
-# shuffle*: channels dealt out to other groups. *Hard swish*: x times a ramp. *Reparameterization*: branches of training
-# added up to one layer. *Class activation map*: which places speak for a class. *Crop*: a square cut out of a picture.
+# **Terms.**
 #
-# **References.** F. Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size", 2016. ·
-# A. Howard et al., "MobileNets", 2017. · M. Sandler et al., "MobileNetV2", CVPR 2018. · X. Zhang et al., "ShuffleNet", CVPR
-# 2018. · N. Ma et al., "ShuffleNet V2", ECCV 2018. · M. Tan et al., "MnasNet", CVPR 2019. · A. Howard et al., "Searching for
-# MobileNetV3", ICCV 2019. · M. Tan, Q. Le, "EfficientNet", ICML 2019. · K. Han et al., "GhostNet", CVPR 2020. · J. Lin et al.,
-# "MCUNet", NeurIPS 2020. · X. Ding et al., "RepVGG", CVPR 2021. · P. Vasu et al., "MobileOne", 2022. · Z. Liu et al., "A
-# ConvNet for the 2020s", CVPR 2022. · D. Qin et al., "MobileNetV4", 2024. · B. Zhou et al., "Learning deep features for
-# discriminative localization", CVPR 2016. · K. Simonyan, A. Zisserman, "Very deep convolutional networks", 2015. · C. Szegedy
-# et al., "Going deeper with convolutions", CVPR 2015. · K. He et al., "Deep residual learning", CVPR 2016.
+# - *Skip connection*: a block's input added to its output.
+# - *Bottleneck*: a block that is thin inside.
+# - *Fire module*: squeeze by 1x1, expand by 1x1 and 3x3.
+# - *Inverted residual*: thin outside, wide inside.
+# - *Channel shuffle*: channels dealt out to other groups.
+# - *Hard swish*: x times a ramp.
+# - *Reparameterization*: branches of training added up to one layer.
+# - *Class activation map*: which places speak for a class.
+# - *Crop*: a square cut out of a picture.
+#
+# **References.**
+#
+# - F. Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB
+#   model size", 2016.
+# - A. Howard et al., "MobileNets", 2017.
+# - M. Sandler et al., "MobileNetV2", CVPR 2018.
+# - X. Zhang et al., "ShuffleNet", CVPR 2018.
+# - N. Ma et al., "ShuffleNet V2", ECCV 2018.
+# - M. Tan et al., "MnasNet", CVPR 2019.
+# - A. Howard et al., "Searching for MobileNetV3", ICCV 2019.
+# - M. Tan, Q. Le, "EfficientNet", ICML 2019.
+# - K. Han et al., "GhostNet", CVPR 2020.
+# - J. Lin et al., "MCUNet", NeurIPS 2020.
+# - X. Ding et al., "RepVGG", CVPR 2021.
+# - P. Vasu et al., "MobileOne", 2022.
+# - Z. Liu et al., "A ConvNet for the 2020s", CVPR 2022.
+# - D. Qin et al., "MobileNetV4", 2024.
+# - B. Zhou et al., "Learning deep features for discriminative localization", CVPR 2016.
+# - K. Simonyan, A. Zisserman, "Very deep convolutional networks", 2015.
+# - C. Szegedy et al., "Going deeper with convolutions", CVPR 2015.
+# - K. He et al., "Deep residual learning", CVPR 2016.
 #
 # **Next.** [14 Thirty frames](14_thirty_frames.ipynb): everything, on one road network.

@@ -77,9 +77,9 @@ guess
 # 12). Its blocks are **depthwise separable**, each with a skip connection (chapter 07). Its decoder *adds* what the
 # encoder saw instead of joining it, as a feature pyramid does (Lin et al. 2017), so that the maps stay narrow.
 #
-# One more choice saves work: the answers for pixels come at half the height and width. Each becomes four pixels in the
-# end. The price is paid by thin things, such as markings and signs. (*stem* is the first convolution, and *ego* is the
-# steering angle, as in chapter 12.)
+# One more choice saves work: the answers for pixels come at half the height and width, and each
+# becomes four pixels in the end. The price is paid by thin things, such as markings and signs.
+# (*stem* is the first convolution, and *ego* is the steering angle, as in chapter 12.)
 
 # %%
 network = SmallRoadNet()
@@ -121,8 +121,9 @@ print(f"times fewer          {heavy['params'] / cost.params:5.0f}              "
 # **How long a training is that?** A short one, made for one core of a small machine. The plan stands in
 # `studies/thirty_frames_steps.py`; on a GPU `--device cuda` runs the same steps, and a longer plan has time there.
 #
-# The columns of the table: **mIoU**, the mean IoU of the classes in percent (chapter 12); **delta1**, the percent of
-# the depths within 25 % of the truth; and the mean error of the steering angle.
+# The columns of the table: millions of MACs; kilobytes of the file; **mIoU**, the mean IoU of the
+# classes in percent (chapter 12); **delta1**, the percent of the depths within 25 % of the truth; and
+# the mean error of the steering angle.
 
 # %%
 # delta1: the share of depths within 25 %; degrees: how far the steering is off, on average
@@ -192,10 +193,10 @@ print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
 classroom.plots.frame_budget_bar(
     [("three heavy, PyTorch", small_times["heavy eager"]["p50_ms"], "fp32"),
      ("three heavy, ONNX Runtime", small_times["heavy onnxruntime"]["p50_ms"], "fp32"),
-     ("distilled, PyTorch", small_times["D eager"]["p50_ms"], "fp32"),
+     ("distilled, PyTorch", small_times["D eager"]["p50_ms"], "compressed"),
      ("distilled, ONNX Runtime", small_times["D onnxruntime"]["p50_ms"], "compressed"),
-     ("and pruned", small_times["DP onnxruntime"]["p50_ms"], "compressed"),
-     ("and int8", small_times["DPQ onnxruntime"]["p50_ms"], "compressed")],
+     ("... and pruned", small_times["DP onnxruntime"]["p50_ms"], "compressed"),
+     ("... and int8", small_times["DPQ onnxruntime"]["p50_ms"], "compressed")],
     ylabel="network, one core",
 )
 
@@ -203,7 +204,7 @@ classroom.plots.frame_budget_bar(
 gain = study["gain_vs_onnxruntime"]
 LIMITS = ((9, "about 5"), (27, "about 15"), (80, "about 50"))
 answer = next((said for limit, said in LIMITS if gain < limit), "more than 100")
-guess.reveal(answer, "one network in place of three, separable layers, and few channels")
+guess.reveal(answer, "One network instead of three, separable layers, and few channels.")
 
 # %% [markdown]
 # From the bytes of an image to classes, metres and degrees, the int8 file that ships is
@@ -301,8 +302,8 @@ for name, mine in sorted(edu.IntegerNetwork(onnx_file).run(image.numpy()).items(
           f"{bool((mine == theirs[name]).all())}")  # fmt: skip
 
 # %% [markdown]
-# Not close: equal. Integers leave no room for rounding differently, and weights of 7 bits leave none for sums that
-# overflow in 16 bits.
+# Not close: equal. Sums of integers are exact in any order, and weights of 7 bits leave no pair of
+# products that overflows in 16 bits.
 #
 # **Take it along.** `python3 kit.py phone thirty_frames` makes one web page of this network, with a runtime and a drive
 # inside. It opens on a phone without a network and shows the milliseconds there. In Chromium on the second processor it was
@@ -337,7 +338,7 @@ for name in ("pruning_gain", "int8_gain", "combined_gain", "combined_share"):
 share = study["combined_share"]
 within = "about half of it" if share < 0.75 else "nearly all of it"
 product.reveal("more than it" if share > 1.05 else within,
-               "below, the profiler of ONNX Runtime says where the time goes")
+               "Below, the profiler of ONNX Runtime says where the time goes.")
 
 # %% [markdown]
 # On this processor it is {{results.thirty_frames.combined_share:.2f}} of the product. A gain multiplies only
@@ -416,9 +417,10 @@ figure = classroom.plots.new_figure(7.6, 3.6)
 axes = figure.subplots()
 axes.plot(*zip(*front, strict=True), color=classroom.plots.GRID, lw=3, zorder=0)
 for name, mmacs, miou, colour in points:
-    axes.plot(mmacs, miou, "o", color=getattr(classroom.plots, colour), ms=8)
-    left = name == "separable"
-    axes.annotate(name, (mmacs, miou), (-7 if left else 7, -14 if name == "int8" else 6),
+    ring = {"ms": 13, "fillstyle": "none", "mew": 2} if name == "int8" else {"ms": 8}
+    axes.plot(mmacs, miou, "o", color=getattr(classroom.plots, colour), **ring)
+    left, below = name == "separable", name == "int8" or colour == "COMPRESSED"
+    axes.annotate(name, (mmacs, miou), (-7 if left else 9, -15 if below else 6),
                   textcoords="offset points", ha="right" if left else "left")  # fmt: skip
 axes.set(xscale="log", xlabel="million MACs a frame (log scale)", ylabel="mean IoU (%)")
 axes.xaxis.set_major_formatter("{x:g}")
@@ -428,9 +430,10 @@ classroom.show(figure,
                "the small ones are a hundred times cheaper and some points lower.")  # fmt: skip
 
 # %% [markdown]
-# **See:** the orange points answer three tasks, the others one. A hundred times fewer MACs do cost quality, and the
-# grey line, the front, says how much at each price. *int8* is not on it: rounding saves bytes and time, and not one
-# MAC, so this picture cannot show what it is good for. A front holds for the cost on its axis.
+# **See:** the orange points answer three tasks, the others one. A hundred times fewer MACs do cost
+# quality, and the grey line, the front, says how much at each price. *int8*, the ring, stands where
+# the heavy network stands: rounding saves bytes and time, and not one MAC, so this picture cannot
+# show what it is good for. A front holds for the cost on its axis.
 #
 # ## Does the order matter?
 #
@@ -452,8 +455,8 @@ for name, found in orders["orders"].items():
     print(f"{name:6s} {', '.join(f'{value:.1f}' for value in found['mious']):>26s} "
           f"{found['miou']:6.1f} {found['spread']:8.1f}")  # fmt: skip
 order.reveal("yes, clearly" if orders["decided"] else "no, it is undecided",
-             f"the means of {orders['best']} and {orders['worst']} are {orders['gap_points']:.1f} "
-             "points apart")  # fmt: skip
+             f"The means of {orders['best']} and {orders['worst']} are {orders['gap_points']:.1f} "
+             "points apart.")  # fmt: skip
 
 # %% [markdown]
 # These are **short trainings on few scenes at half the size**: {{results.thirty_frames_order.scenes}} scenes. They can be
@@ -601,12 +604,13 @@ for name, found in rows.items():
           f"{found['steering_error_deg']:11.3f} deg")  # fmt: skip
 worst = min(list(rows)[1:], key=lambda name: rows[name]["delta1"])
 kinds = {"camera": "a camera at another height", "dirt": "dirt on the lens"}
-strange.reveal(kinds.get(worst.split()[0], "left-hand traffic"), f"by its depths: {worst}")
+strange.reveal(kinds.get(worst.split()[0], "left-hand traffic"), f"By its depths: {worst}.")
 
 # %% [markdown]
-# Left-hand traffic is a mirror image, and half of the training's batches were mirrored: that is why it costs nothing. Nobody
-# planned for Britain; an augmentation did. A camera at another height is the opposite. Every metre that the network says
-# hangs on the height it was trained with, and it has never had to notice where the camera is.
+# Left-hand traffic is a mirror image, and half of the training's batches were mirrored: that is why
+# it costs nothing. Nobody planned for Britain; an augmentation did. A camera at another height is the
+# opposite. Every metre that the network says depends on the height it was trained with, and it has
+# never had to notice where the camera is.
 #
 
 # %% [markdown] slide="What a safety engineer would ask next" tour=1
@@ -804,14 +808,25 @@ classroom.ledger(upto="14")
 # - An order of steps is worth a study with several seeds: one question was decided here, another was not.
 # - A system is judged by what it is for: warnings in time, false alarms an hour, and where it breaks.
 #
-# **Terms.** *mIoU*: the mean of all classes' intersection over union. *delta1*: the share of the depths within 25 % of the
-# truth. *Card*: quality, cost, bytes and times of one network. *Combined share*: joint gain over the product of single gains.
-# *Pareto front*: the networks that no other beats in both cost and quality. *Time to collision*: distance over closing speed.
-# *False alarm*: a warning that nothing follows. *Pipeline*: all that happens from the image to what the driver sees.
+# **Terms.**
 #
-# **References.** A. Howard et al., "MobileNets", 2017. · T.-Y. Lin et al., "Feature pyramid networks for object detection", CVPR 2017. ·
-# G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network", 2015. · B. Jacob et al., "Quantization and training of
-# neural networks for efficient integer-arithmetic-only inference", CVPR 2018. · D. N. Lee, "A theory of visual control of braking based on
-# information about time-to-collision", Perception, 1976.
+# - *mIoU*: the mean of all classes' intersection over union.
+# - *delta1*: the share of the depths within 25 % of the truth.
+# - *Card*: quality, cost, bytes and times of one network.
+# - *Combined share*: joint gain over the product of single gains.
+# - *Pareto front*: the networks that no other beats in both cost and quality.
+# - *Time to collision*: distance over closing speed.
+# - *False alarm*: a warning that nothing follows.
+# - *Pipeline*: all that happens from the image to what the driver sees.
+#
+# **References.**
+#
+# - A. Howard et al., "MobileNets", 2017.
+# - T.-Y. Lin et al., "Feature pyramid networks for object detection", CVPR 2017.
+# - G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural network", 2015.
+# - B. Jacob et al., "Quantization and training of neural networks for efficient
+#   integer-arithmetic-only inference", CVPR 2018.
+# - D. N. Lee, "A theory of visual control of braking based on information about time-to-collision",
+#   Perception, 1976.
 #
 # **Next.** [15 Scoreboard](15_scoreboard.ipynb): every claim of the kit, and its verdict.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # The scoreboard
 #
-# **Question.** The chapters judged claims: of papers, of the story that they tell, of this kit. Which
-# held?
+# **Question.** The chapters judged claims: of papers, of the story that they tell, of this kit.
+# Which held?
 #
 # | minutes to read | CPU seconds to run | before this |
 # |---|---|---|
@@ -25,16 +25,18 @@ print("A verdict is one of: reproduced, partly, undecided, not reproduced.")
 # %% [markdown] slide="How a verdict is made"
 # ## How a verdict is made
 #
-# A **claim** has a source, a number, and a tolerance that was written down with it. The verdict is computed:
+# A **claim** has a source, a number, and a tolerance that was written down with it. The verdict is
+# computed:
 #
-# - **reproduced**: the measured number reaches the claimed one, or misses it by no more than the tolerance;
+# - **reproduced**: the measured number reaches the claimed one, or misses it by no more than the
+#   tolerance;
 # - **partly**: it misses by more, but by no more than a second, wider tolerance;
 # - **not reproduced**: it misses by more than that;
 # - **undecided**: the measurement scatters so much that another run could change the verdict.
 #
-# "Not reproduced" does not say that a paper is wrong. The machine, the data and the budget are others here.
-# It says: with what this kit has, the number did not come. A kit that prints only its successes would teach
-# you to distrust it.
+# "Not reproduced" does not say that a paper is wrong. The machine, the data and the budget of
+# training are not the paper's here. It says: with what this kit has, the number was not reached. A
+# kit that prints only its successes would teach you to distrust it.
 
 # %% tags=["hide-input"]
 share = classroom.predict(
@@ -47,8 +49,8 @@ share
 # %% [markdown]
 # ## All of them
 #
-# The figure below reads the claims out of the built chapters, so it cannot say anything else than they do.
-# One square is one claim.
+# The figure below reads the claims out of the built chapters, so it cannot say anything else than
+# they do. One square is one claim.
 
 # %% tags=["nbval-ignore-output"] slide="One square is one claim" tour=1
 classroom.plots.verdict_squares(chapters)
@@ -74,9 +76,9 @@ board
 # %% [markdown]
 # ## What did not hold
 #
-# Read this list as carefully as the other one. Three kinds of reason can stand behind a row: a budget that was smaller
-# than the paper's, a machine that is unlike the paper's, and a claim that depends on what it is compared with. The
-# chapter of each row says which.
+# Read this list as carefully as the other one. Three kinds of reason can stand behind a row: a
+# budget that was smaller than the paper's, a machine that is unlike the paper's, and a claim that
+# depends on what it is compared with. The chapter of each row says which.
 
 # %% tags=["nbval-ignore-output"]
 classroom.scoreboard(verdict="not reproduced", before="15")
@@ -150,25 +152,26 @@ classroom.claims_table(
 )  # fmt: skip
 
 # %% [markdown]
-# A server over 5G took {{results.cloud_edge.cloud.5g.p50_ms:.0f}} ms in the median, most of it on the way. Channel
-# pruning turned {{results.channel_pruning.conversion_efficiency:.0f}} % of the MACs it saved into time. And int8 made
-# LeNet-5 slower: {{results.int8.lenet5.p50_gain:.2f}} times as fast, because a network of 0.03 ms spends
-# its time between the layers.
+# A server over 5G took {{results.cloud_edge.cloud.5g.p50_ms:.0f}} ms in the median, most of it on
+# the way. Channel pruning turned {{results.channel_pruning.conversion_efficiency:.0f}} % of the
+# MACs it saved into time. And int8 made LeNet-5 slower: {{results.int8.lenet5.p50_gain:.2f}} times
+# as fast, because a network of 0.03 ms spends its time between the layers.
 
 # %% [markdown]
 # ## From LeNet to the final network
 #
-# The whole ledger, one line a network: what it weighs as a file, and what a frame takes.
+# The whole ledger, one line per network: what it weighs as a file, and what a frame takes.
 
 # %% tags=["nbval-ignore-output"] slide="Each line is a network: its file, and its time for a frame"
 classroom.plots.ledger_poster(classroom.read_ledger())
 
 # %% [markdown]
-# Blue is as trained, orange is what a technique made of it. The dashed line is the budget of one frame. Three
-# things can be read off at once: the heavy road networks stand right of the line; every technique moves its network
-# left of it; and the file shrinks with the time, but not in step: int8 takes the bytes to a quarter whatever the
-# network, the time only where a network computes more than it waits. (The last row was timed on another processor than
-# the others, one without AVX-512 and VNNI.)
+# Blue is as trained, orange is what a technique made of it. The dashed line is the budget of one
+# frame. Three things can be read off at once. The heavy road networks stand right of the line.
+# Every technique moves its network left of it. And file and time shrink, but not in step: int8
+# takes the bytes to a quarter whatever the network, and saves time only where a network computes
+# more than it waits. (The last row was timed on another processor than the others, one without
+# AVX-512 and VNNI.)
 
 # %% [markdown]
 # ## Exercises
@@ -199,9 +202,9 @@ classroom.check("ch15.mean", mean_gain)
 # %% [markdown]
 # ### Exercise 2: how far it may lie off (3 points, 10 minutes)
 #
-# Write `two_standard_errors(values)`: a study ran with several seeds, and their mean is what a table
-# prints. How far may it lie from the mean of very many seeds? Twice the **standard error** is the
-# usual answer: `2 s / sqrt(n)`, where `s` is the standard deviation of the sample of `n`.
+# Write `two_standard_errors(values)`: a study ran with several seeds, and their mean is what a
+# table prints. How far may it lie from the mean of very many seeds? Twice the **standard error** is
+# the usual answer: `2 s / sqrt(n)`, where `s` is the standard deviation of the sample of `n`.
 #
 # *Example.* `[1, 2, 3]`: s is 1, so 2 / sqrt(3) or 1.15.
 #
@@ -223,8 +226,8 @@ classroom.check("ch15.scatter", two_standard_errors)
 # %% [markdown]
 # ### Exercise 3: judge (3 points, 10 minutes)
 #
-# Lower is better. Write `judge(target, measured, scatter)`, where the true value
-# lies anywhere from `measured - scatter` to `measured + scatter`. Answer `"reproduced"` if all of that range is at the
+# Lower is better. Write `judge(target, measured, scatter)`, where the true value lies anywhere from
+# `measured - scatter` to `measured + scatter`. Answer `"reproduced"` if all of that range is at the
 # target or below it, `"not reproduced"` if all of it is above, else `"undecided"`.
 #
 # *Example.* Target 33 ms, measured 32 with a scatter of 2: from 30 to 34, so "undecided".
@@ -249,21 +252,30 @@ classroom.check("ch15.verdict", judge)
 # %% [markdown]
 # ## Where to go from here
 #
-# - Measure on your own machine: `python3 kit.py bench` puts your times beside these. Which verdicts change?
+# - Measure on your own machine: `python3 kit.py bench` puts your times beside these. Which verdicts
+#   change?
 # - Take a network of your own through the techniques: the README shows the ten lines.
-# - Pick one square that is not green and try to turn it green. Write down the tolerance before you measure.
+# - Pick one square that is not green and try to turn it green. Write down the tolerance before you
+#   measure.
 #
 # ## Key points
 #
-# - A claim is judged by a number, a tolerance that was fixed before, and the scatter of the measurement.
+# - A claim is judged by a number, a tolerance that was fixed before, and the scatter of the
+#   measurement.
 # - What did not hold is part of the result. So is what nobody could decide.
 # - Gains of two techniques need not multiply. Measure them together.
-# - Bytes shrink with certainty; milliseconds must be measured, on the machine that will run the network.
+# - Bytes shrink with certainty; milliseconds must be measured, on the machine that will run the
+#   network.
 #
-# **Terms.** *Verdict*: what follows from a claim and a measurement. *Scatter*: how far a repeated measurement may lie
-# from this one. *Standard error*:
-# the standard deviation of a mean. *Geometric mean*: the n-th root of a product.
+# **Terms.**
 #
-# **References.** P. Fleming, J. Wallace, "How not to lie with statistics: the correct way to summarize benchmark
-# results", Communications of the ACM 29, 1986. · J. Pineau et al., "Improving reproducibility in machine learning
-# research", JMLR 22, 2021.
+# - *Verdict*: what follows from a claim and a measurement.
+# - *Scatter*: how far a repeated measurement may lie from this one.
+# - *Standard error*: the standard deviation of a mean.
+# - *Geometric mean*: the n-th root of a product.
+#
+# **References.**
+#
+# - P. Fleming, J. Wallace, "How not to lie with statistics: the correct way to summarize benchmark
+#   results", Communications of the ACM 29, 1986.
+# - J. Pineau et al., "Improving reproducibility in machine learning research", JMLR 22, 2021.
