@@ -31,7 +31,7 @@ NOT_QUICK = (
     *("test_browser", "test_phone", "test_report", "test_site", "test_slides"),  # pages
     *("test_build", "test_classroom_nbval", "test_drift", "test_editions"),  # building chapters
     *("test_cloud_privacy", "test_cloud_server"),  # chapter 06: each test starts processes
-    "test_course",  # a release, and submissions in boxes
+    *("test_course", "test_lab_links"),  # releases, and submissions in boxes
     *("test_kit", "test_offline", "test_packaging"),  # the launcher and the wheels
     *("test_network_files", "test_studies", "test_study"),  # studies
     "test_roads_splits",  # hundreds of scenes
@@ -169,6 +169,13 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Under --quick do not even read what is left out: to import and parse it all takes seconds."""
+    if config.getoption("--quick") and collection_path.suffix in (".py", ".ipynb"):
+        return None if is_quick_file(collection_path) else True
+    return None
+
+
 def pytest_collection_modifyitems(config, items):
     """Under --quick leave out what is slow."""
     if config.getoption("--quick"):
@@ -177,9 +184,13 @@ def pytest_collection_modifyitems(config, items):
         items[:] = kept
 
 
+def is_quick_file(path: Path) -> bool:
+    """Whether a file of tests, or a chapter, belongs to the quick proof."""
+    if path.suffix == ".ipynb":
+        return path.stem in QUICK_CHAPTERS
+    return not path.stem.startswith(NOT_QUICK)
+
+
 def is_quick(item: pytest.Item) -> bool:
     """Whether an item belongs to the quick proof."""
-    if item.path.suffix == ".ipynb":
-        return item.path.stem in QUICK_CHAPTERS
-    slow = {"slow", "browser"} & set(item.keywords)
-    return not slow and not item.path.stem.startswith(NOT_QUICK)
+    return is_quick_file(item.path) and not {"slow", "browser"} & set(item.keywords)

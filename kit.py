@@ -37,6 +37,7 @@ from tools import copies, guard, venv
 ROOT = Path(__file__).resolve().parent
 FIRST_PORT, NUM_PORTS = 8888, 100
 STOP_SECONDS = 15
+HELPED = ("lab", "test", "release", "grade", "report")  # what they start explains its own words
 WORK = "work"  # the learner's own folder, which git ignores
 START_NOTEBOOK = "lab/tree/{folder}/00_start_here.ipynb"
 
@@ -62,6 +63,9 @@ def main(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in commands:
         raise SystemExit(f"kit.py has no command {name!r}; it has: {', '.join(commands)}.")
+    if {"-h", "--help"} & set(rest) and name not in HELPED:
+        print(*(line.strip() for line in __doc__.splitlines() if f"kit.py {name} " in line))
+        return 0
     try:
         return commands[name](rest)
     except OSError as error:

@@ -86,7 +86,7 @@ def main() -> None:
                 path = export_int8(quantized, X[:1], Path(folder) / f"{name}_{bits}.onnx")
                 figures[name][f"weights_{bits}_bits"] = judge(path, test)
                 print(name, bits, figures[name][f"weights_{bits}_bits"], flush=True)
-                edu.save_result(NAME, figures, COMMAND)
+                edu.save_result(NAME, figures, f"{COMMAND} --images {num_images}")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,12 @@ def refuse_results(event: str, arguments: tuple) -> None:
 sys.addaudithook(refuse_results)
 
 
+def pytest_collection_finish():
+    """What was imported stays: no later search for garbage, one a module at least, looks at it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def let_go(request):
     """After each module, forget what its cached functions hold, such as networks."""

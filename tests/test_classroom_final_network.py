@@ -36,6 +36,7 @@ def test_the_integer_engine_equals_onnxruntime_in_every_value(shipped):
         np.testing.assert_array_equal(answer, theirs[name])
 
 
+@pytest.mark.slow
 def test_its_eyes_answer_for_every_pixel_of_the_scene(shipped):
     network, path, scene = shipped
     answer = RoadEyes(path)(scene.image)
@@ -48,5 +49,6 @@ def test_its_eyes_answer_for_every_pixel_of_the_scene(shipped):
     assert (answer.segmentation == classes).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_the_student_is_the_network_before_pruning(shipped):
     assert edu.count_cost(student(), SHAPE).macs > edu.count_cost(shipped[0], SHAPE).macs

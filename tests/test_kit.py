@@ -108,6 +108,13 @@ def test_the_folder_of_a_course_is_told_from_where_the_person_is(monkeypatch, tm
     ]
 
 
+@pytest.mark.parametrize("name", ["build", "slides", "site", "phone", "devices", "bench", "doctor"])
+def test_help_of_a_command_is_its_line_and_starts_nothing(name, monkeypatch, capsys):
+    monkeypatch.setattr(kit, "run", pytest.fail)
+    assert kit.main([name, "--help"]) == 0
+    assert re.fullmatch(rf"python3 kit\.py {name} .*\w{{4,}}.*\n", capsys.readouterr().out)
+
+
 def test_an_unknown_command():
     sentence = sentence_of(kit.main, ["laboratory"])
     assert "'laboratory'" in sentence

@@ -72,6 +72,16 @@ HARDER = {
     "mobilenet_v3_small": (functools.partial(tv.mobilenet_v3_small, num_classes=10), ROAD),
 }
 WEIGHTED = (nn.Conv2d, nn.Linear)
+# one of each kind: plain, of towers, residual and dense heads, depthwise
+QUICK = {"LeNet5", "SmallAlexNet towers", "RoadNet separable", "resnet12", "mobilenet_v3_small"}
+# the tests of one network follow one another: it is made, and its plan, once
+each_network = pytest.mark.parametrize("name", NETWORKS, scope="module")
+
+
+def some(*names):
+    """Names of networks, of which --quick takes one of each kind."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=() if name in QUICK else slow) for name in names]
 
 
 @functools.lru_cache(maxsize=2)  # all networks at once take a third of a gigabyte
@@ -170,7 +180,7 @@ def prune_like(model, X, plan):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@each_network
 def test_groups_are_those_of_torch_pruning(name):
     model, X = network(name)
     graph = trace_channels(model, X)
@@ -178,7 +188,7 @@ def test_groups_are_those_of_torch_pruning(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@each_network
 def test_removal_leaves_the_weights_that_torch_pruning_leaves(name):
     model, X = network(name)
     plan = half_plan(name)
@@ -189,11 +199,7 @@ def test_removal_leaves_the_weights_that_torch_pruning_leaves(name):
         assert torch.equal(value, theirs[key]), key
 
 
-SLOW = pytest.mark.slow
-LARGE = [pytest.param(name, marks=SLOW) for name in ("RoadNet standard", "mobilenet_v2")]
-
-
-@pytest.mark.parametrize("name", ["LeNet5", "resnet12", *LARGE])
+@pytest.mark.parametrize("name", some("LeNet5", "RoadNet standard", "resnet12", "mobilenet_v2"))
 def test_half_the_channels_has_the_shapes_of_torch_prunings_pruner(name):
     model, X = network(name)
     theirs = copy.deepcopy(model)
@@ -213,7 +219,7 @@ def test_half_the_channels_has_the_shapes_of_torch_prunings_pruner(name):
 # Zeroed, then removed
 
 
-@pytest.mark.parametrize("name", NETWORKS | HARDER)
+@pytest.mark.parametrize("name", some(*NETWORKS, *HARDER), scope="module")
 def test_a_removed_channel_counts_as_much_as_a_zeroed_one(name):
     model, X = network(name)
     plan = half_plan(name)

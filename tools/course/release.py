@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         print(f"{folder} holds the kit: choose a folder for the course alone, such as ~/course.")
         return 2
     if unknown:
-        print(f"There is no chapter {', '.join(sorted(unknown))}.")
+        print(f"There is no chapter {', '.join(sorted(unknown))}. FOLDER stands before --chapters.")
         return 2
     return release(folder, chosen, asked.seed)
 
