@@ -137,8 +137,7 @@ class Scoreboard:
         head = "".join(f'<th scope="col" {left}>{title}</th>' for title in titles)
         body = "".join(_chapter_rows(chapter) for chapter in self.chapters)
         return (
-            f"<table><caption>{self.caption}</caption>"
-            f"<thead><tr>{head}</tr></thead>{body}</table>"
+            f"<table><caption>{self.caption}</caption><thead><tr>{head}</tr></thead>{body}</table>"
         )
 
 
