@@ -30,6 +30,7 @@ from classroom.final_network import FILE, STUDENT
 from classroom.road_scenes import RoadSplit
 from edu_lib.deploy import session
 from edu_lib.files import write_whole
+from edu_lib.measure import describe_machine
 from edu_lib.models.road_tasks import as_input, evaluate_road
 from edu_lib.models.small_roadnet import WholeSize
 from edu_lib.weights import WEIGHTS_FOLDER
@@ -191,14 +192,24 @@ def summary(heavy: dict, steps: dict[str, list[dict]], times: dict[str, dict]) -
     }  # fmt: skip
 
 
-def summarise() -> None:
-    """Writes the result file. Raises SystemExit that says which run lacks."""
+def summarise(timed_now: bool) -> None:
+    """Writes the result file. Raises SystemExit that says which run lacks.
+
+    timed_now: with the times of this processor. Otherwise those that the file has, and the
+    processor that they are of: trainings may be summed up on any machine.
+    """
     steps = {chain: rows(chain) for chain in prefixes(CHAIN)}
     for chain, found in steps.items():
         if not found:
             raise SystemExit(f"{chain} has no run yet: python3 -m studies.{NAME} --chain {chain}")
-    times, rough = thirty_frames_timing.stored_times()
-    figures = summary(heavy_card(), steps, times) | {"rough_times": rough}
+    before = frame.stored_result(NAME)
+    if timed_now or "times" not in before:
+        times, rough = thirty_frames_timing.stored_times()
+        cpu = describe_machine()["cpu"]
+    else:
+        times, rough = before["times"], before["rough_times"]
+        cpu = before.get("timed_on", before["machine"]["cpu"])
+    figures = summary(heavy_card(), steps, times) | {"rough_times": rough, "timed_on": cpu}
     edu.save_result(NAME, figures, frame.command(NAME))
 
 
@@ -258,9 +269,9 @@ def main() -> None:
         if chosen.processor:
             beside(chosen.processor)
         else:
-            summarise()
+            summarise(timed_now=True)
     elif chosen.summary:
-        summarise()
+        summarise(timed_now=False)
     elif chosen.ship:
         ship()
     else:

@@ -151,10 +151,14 @@ for chain, name in NAMES.items():
     row(name, *(mean_of(chain, key) for key in ("params", "macs", "file_bytes")), quality)
 
 # %% [markdown]
-# Against the three heavy networks, mean IoU changes by {{results.thirty_frames.miou_change_points:+.1f}} points, the depths
-# within 25 % by {{results.thirty_frames.depth_change_percent:+.1f}} %, the steering error by
-# {{results.thirty_frames.steering_change_percent:+.0f}} %. The number of seeds stands in the first cell; one seed has no
-# scatter, and what it shows is one training, not a law.
+# Against the three heavy networks, with the standard deviation over
+# {{results.thirty_frames.seeds}} seeds: mean IoU changes by
+# {{results.thirty_frames.miou_change_points:+.1f}} points
+# (sd {{results.thirty_frames.miou_change_points_sd:.1f}}), the depths within 25 % by
+# {{results.thirty_frames.depth_change_percent:+.1f}} %
+# (sd {{results.thirty_frames.depth_change_percent_sd:.1f}}), the steering error by
+# {{results.thirty_frames.steering_change_percent:+.0f}} %
+# (sd {{results.thirty_frames.steering_change_percent_sd:.0f}}).
 #
 # Look at which step costs quality and which does not. Rounding is nearly free. Most of what is lost is lost
 # in D.
