@@ -243,11 +243,12 @@ for name, key in TIMED.items():
     print(f"{name:34s}{first}{there[key]['p50_ms']:9.2f}")
 print(f"\n{'frames a second':34s}{'AVX2':>9s}{'AMX':>9s}")
 first_quality = edu.load_result("thirty_frames_quality")
-for name, pair in (("small, int8", (study, amx)), ("small, floats", (study["fp32"], amx["fp32"])),
-                   ("quality first, int8", (first_quality, amx_quality)),
-                   ("quality first, floats", (first_quality["fp32"], amx_quality["fp32"]))):  # fmt: skip
-    for size, key in (("128x256", "fps"), ("512x1024", "fps_512x1024")):
-        print(f"{f'{name}, {size}':34s}" + "".join(f"{each[key]:9.0f}" for each in pair))
+for name, form, pair in (("small, int8", "DPQ", (study, amx)), ("small, floats", "DP", (study, amx)),
+                         ("quality first, int8", "int8", (first_quality, amx_quality)),
+                         ("quality first, floats", "float", (first_quality, amx_quality))):
+    for size in ("128x256", "256x512", "512x1024"):
+        rates = [each["times"][f"times_{size}"][f"{form} pipeline"]["fps"] for each in pair]
+        print(f"{f'{name}, {size}':34s}" + "".join(f"{rate:9.0f}" for rate in rates))
 
 # %% [markdown]
 # **See:** a processor that multiplies tiles of bytes, and int8 still loses in ONNX Runtime:
