@@ -77,6 +77,12 @@ def test_import_edu_lib_loads_torch_and_next_to_nothing_else():
     assert python(program, check=True).stdout.split() == ["edu_lib"]
 
 
+def test_a_chapter_pays_for_no_runtime_and_no_reader_of_notebooks():
+    """A grader imports `classroom` once a submission; nbformat alone takes two seconds."""
+    loaded = python("import sys, classroom; print(*sys.modules)", check=True).stdout.split()
+    assert not {"nbformat", "jsonschema", "torchvision", *RUNTIMES} & set(loaded)
+
+
 def test_every_offered_name_is_there():
     for name in edu.__all__:
         assert getattr(edu, name) is not None
