@@ -11,6 +11,7 @@
     python3 kit.py slides [NN]    make decks to present, in build/slides, which need no network
     python3 kit.py site           make the book as web pages, in build/site, which need no network
     python3 kit.py phone MODEL    make a page that runs thirty_frames, or an ONNX file, on a phone
+    python3 kit.py phone MODEL --gpu  make one twice as large, that compares the phone's GPU with it
     python3 kit.py devices FOLDER      draw the devices of a class from what their pages gave
     python3 kit.py bench          time the kit's networks on this machine (--save keeps the figures)
     python3 kit.py report MODULE:FUNCTION    write a page on a network of your own, all its forms
@@ -189,9 +190,10 @@ def devices(arguments: list[str]) -> int:
 
 
 def tool_on_files(module: str, arguments: list[str]) -> int:
-    """Run a tool whose arguments are files, told from where the person is."""
+    """Run a tool whose arguments are files, told from where the person is, and options."""
     python = venv.environment(venv.LEARNER)
-    return run(python, "-m", module, *map(os.path.abspath, arguments), **home())
+    words = [each if each.startswith("--") else os.path.abspath(each) for each in arguments]
+    return run(python, "-m", module, *words, **home())
 
 
 def bench(arguments: list[str]) -> int:

@@ -84,6 +84,13 @@ def test_a_deck_loads_nothing_from_outside_its_folder(folder):
             assert (page.parent / "".join(names)).exists(), names
 
 
+def test_the_parts_of_a_deck_are_its_own_and_told(folder):
+    told = json.loads((folder / "parts" / "vendored.json").read_text())
+    assert {"reveal.js", "reveal_LICENSE.txt"} <= told.keys()
+    assert not [name for name in told if "ort" in name]
+    assert all((folder / "parts" / name).is_file() for name in told)
+
+
 def test_a_chapter_has_a_question_figures_with_alt_text_and_key_points():
     deck = slides_of(FIRST)
     assert deck[0].kind == "opening"

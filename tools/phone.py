@@ -1,12 +1,13 @@
 """One page for a phone: a network, a runtime and a pen in one HTML file that needs no network.
 
-    python3 kit.py phone MODEL [PAGE.html]
+    python3 kit.py phone MODEL [PAGE.html] [--gpu]
 
 MODEL: thirty_frames or thirty_frames_quality, the networks of chapter 14, or an ONNX file that
 `edu.export_onnx` or `edu.export_int8` wrote, for digits [N, 1, 28, 28] or for road images
 [N, 3, H, W]. The page opens from a disk or a USB stick in any browser with WebAssembly: it
 takes a drawn digit, a drive, a photo, or the camera where the browser gives one to a file; it
-times the network and shows the result as JSON and as a QR code. Taught in chapter 13.
+times the network and shows the result as JSON and as a QR code. With --gpu it is twice as large,
+and compares the processor with the GPU where the browser has WebGPU. Taught in chapter 14.
 """
 
 import base64
@@ -29,20 +30,30 @@ from edu_lib.deploy import export_int8
 from edu_lib.files import replacing
 from edu_lib.models.road_tasks import LOG_DEPTH_MEAN, LOG_DEPTH_STD, STEERING_STD
 from roads.labels import PERSON, VEHICLE
+from tools import phone_gpu
 
 PAGE = Path(__file__).with_name("phone_page")
 VENDOR = Path(__file__).with_name("vendor")
 RUNTIME = "onnxruntime-web 1.30.0, WebAssembly, one thread"
+GPU_RUNTIME = "onnxruntime-web 1.30.0, WebGPU"
 DRIVE_SEED, DRIVE_SECONDS, DRIVE_FPS, JPEG_QUALITY = 6, 4.0, 6.0, 85
-MOST_BYTES = 6_000_000
+MOST_BYTES, MOST_BYTES_WITH_GPU = 6_000_000, 20_000_000
+NOTES = {
+    False: "The GPU is left out: its part of the runtime would double this page "
+    "(<code>kit.py phone MODEL --gpu</code>).",
+    True: "The GPU computes in floats, since WebGPU has no integer kernels.",
+}
+GPU_FLAG = "--gpu"
 NETWORKS = {"thirty_frames": final_network, "thirty_frames_quality": quality_network}
 
 
-def write_page(model: str | Path, path: str | Path) -> Path:
+def write_page(model: str | Path, path: str | Path, gpu: bool = False) -> Path:
     """Writes the page for an ONNX file; returns its path.
 
+    gpu: with the float form of the network, and the part of the runtime that computes on a GPU.
     Raises FileNotFoundError without the file, ValueError if it is no network for images of one or
-    three channels, if the page would be larger than 6 MB, or if a part of the runtime is damaged.
+    three channels, if the page would be larger than 6 MB (20 with the GPU), or if a part of the
+    runtime is damaged.
     """
     model = Path(model)
     if not model.is_file():
@@ -65,24 +76,55 @@ def write_page(model: str | Path, path: str | Path) -> Path:
         "steering_std": STEERING_STD,
         "frames": drive_frames(*shape[1:]) if shape[0] == 3 else [],
     }
-    page = Template((PAGE / "page.html").read_text(encoding="utf-8")).substitute(
+    scripts, gpu_section = ["measure.js", "page.js"], ""
+    if gpu:
+        about["gpu"], gpu_section = gpu_part(content, model.name, about["frames"])
+        scripts.insert(0, "gpu.js")
+    page = template("page.html").substitute(
         title=f"Thirty Frames: {model.stem}",
         style=(PAGE / "page.css").read_text(encoding="utf-8"),
-        script=(PAGE / "page.js").read_text(encoding="utf-8"),
+        script="\n".join((PAGE / name).read_text(encoding="utf-8") for name in scripts),
+        gpu=gpu_section,
+        note=NOTES[gpu],
         qrcode=part("qrcode.js").decode(),
         about=json.dumps(about).replace("</", "<\\/"),
         ort=packed(part("ort.wasm.bundle.min.mjs")),
         wasm=packed(part("ort-wasm-simd-threaded.wasm.xz")),
         model=packed(content),
     )
-    if len(page) > MOST_BYTES:
+    most = MOST_BYTES_WITH_GPU if gpu else MOST_BYTES
+    if len(page) > most:
         raise ValueError(
             f"the page for {model.name} would take {len(page) / 1e6:.1f} MB, more than "
-            f"{MOST_BYTES / 1e6:.0f}: quantize the network, or take a smaller one"
+            f"{most / 1e6:.0f}: quantize the network, or take a smaller one"
         )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return Path(path)
+
+
+def gpu_part(content: bytes, name: str, frames: list[str]) -> tuple[dict, str]:
+    """(what the page's scripts must know, its section for the GPU)."""
+    floats = phone_gpu.float_form(content, name)
+    images = phone_gpu.checked_images(input_shape(content, name), frames)
+    about = {
+        "form": "int8" if phone_gpu.has_grids(content) else "floats",
+        "runtime": GPU_RUNTIME,
+        "noise": phone_gpu.NOISE_IMAGES,
+        "frames": phone_gpu.FRAMES,
+        "tolerance": phone_gpu.rounding_moves(floats, images),
+    }
+    section = template("gpu.html").substitute(
+        ort=packed(part("ort.jspi.bundle.min.mjs.xz")),
+        wasm=packed(part("ort-wasm-simd-threaded.jspi.wasm.xz")),
+        floats=packed(floats),
+    )
+    return about, section
+
+
+def template(name: str) -> Template:
+    """A page of phone_page with places to fill."""
+    return Template((PAGE / name).read_text(encoding="utf-8"))
 
 
 def input_shape(content: bytes, name: str) -> list[int]:
@@ -122,27 +164,30 @@ def drive_frames(height: int, width: int) -> list[str]:
     return frames
 
 
-def network_page(name: str, path: str | Path) -> Path:
+def network_page(name: str, path: str | Path, gpu: bool = False) -> Path:
     """Writes the page for a network of chapter 14, in int8; returns its path.
 
-    name: one of NETWORKS. Raises what `write_page` raises.
+    name: one of NETWORKS. gpu: see `write_page`. Raises what `write_page` raises.
     """
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / f"{name}.onnx"
-        return write_page(export_int8(NETWORKS[name](), one_scene(), model), path)
+        return write_page(export_int8(NETWORKS[name](), one_scene(), model), path, gpu)
 
 
 def main(words: list[str]) -> int:
     """The command; returns its exit code."""
-    if not 1 <= len(words) <= 2:
+    gpu = GPU_FLAG in words
+    words = [word for word in words if word != GPU_FLAG]
+    if not 1 <= len(words) <= 2 or any(word.startswith("-") for word in words):
         print(f"Give an ONNX file or {' or '.join(NETWORKS)}, and a name for the page: "
-              "kit.py phone MODEL [PAGE.html]")  # fmt: skip
+              f"kit.py phone MODEL [PAGE.html] [{GPU_FLAG}]")  # fmt: skip
         return 2
     model = Path(words[0])
     path = Path(words[1]) if len(words) == 2 else model.with_suffix(".html")
     try:
         named = model.name in NETWORKS  # kit.py gives every word as a place on the disk
-        page = network_page(model.name, path) if named else write_page(model, path)
+        write = network_page if named else write_page
+        page = write(model.name if named else model, path, gpu)
     except (OSError, ValueError) as error:
         print(error)
         return 1

@@ -10,6 +10,7 @@ from tools.slide_content import Slide
 
 HERE = Path(__file__).resolve().parent
 VENDOR = HERE / "vendor"
+NOT_FOR_SLIDES = {"onnxruntime-web", "qrcode-generator"}  # what the page for a phone holds
 STYLE = HERE / "pages" / "slides.css"
 PARTS = "parts"  # the folder, beside the decks, of all that they load
 WIDTH, HEIGHT = 1280, 720
@@ -60,8 +61,11 @@ def write_parts(folder: Path) -> None:
     """Put what every deck loads into `folder`/parts, with the licences and checksums."""
     parts = folder / PARTS
     parts.mkdir(parents=True, exist_ok=True)
-    for path in sorted(VENDOR.iterdir()):
-        shutil.copyfile(path, parts / path.name)
+    told = json.loads((VENDOR / "vendored.json").read_text(encoding="utf-8"))
+    told = {name: entry for name, entry in told.items() if entry["package"] not in NOT_FOR_SLIDES}
+    for name in told:
+        shutil.copyfile(VENDOR / name, parts / name)
+    write_file(parts / "vendored.json", json.dumps(told, indent=1).encode())
     shutil.copyfile(STYLE, parts / STYLE.name)
 
 

@@ -316,10 +316,19 @@ for name, mine in sorted(edu.IntegerNetwork(onnx_file).run(image.numpy()).items(
 # WebAssembly: {{results.phone_page.p50_ms:.0f}} ms a frame, where ONNX Runtime itself takes
 # {{results.phone_page.native_p50_ms:.1f}} ms there. Chapter 09 shows the network as one file in C.
 #
-# The page leaves **the GPU** of the browser out. No build of onnxruntime-web that has it fits into the page's 6 MB beside the
-# network. And a number of it would not be this network's: version 1.30.0 computes the int8 file in floats, where a few
-# halves are rounded the other way, and it computes a convolution wrongly whose input channels divide by 3 and not by 4. Here
-# there is none; LeNet-5 has one (`findings/onnxruntime_web_conv.sh`).
+# With `--gpu` the page is twice as large and brings **the GPU** in, where the browser has WebGPU. WebGPU has no integer
+# kernels, so the page holds the network in floats too: the same rounded weights, activations as they come. It times the
+# processor in int8, the processor in floats and the GPU in floats, a block of each in turn. The GPU's time includes sending
+# the image and fetching the answer.
+#
+# A time counts only with the right answer, so the page compares answers first: noise and the drive's first images, on GPU
+# and processor. They may differ by what float32 rounding can move, no more. If a GPU errs, the page says by how much and
+# shows no time of it.
+#
+# This is no formality. Version 1.30.0 of the runtime computes two kinds of convolution wrongly on a GPU: input channels
+# whose number divides by 3 and not by 4, and groups whose outputs its vectors of four do not fit, six for example
+# (`findings/onnxruntime_web_conv.sh`). LeNet-5 has one of the first kind, this network none. The page's float file gives
+# such a layer channels of zeros, or makes its groups one.
 #
 # Nor has the page a kernel **of our own** in WebAssembly. The runtime's answers more than twice 30 frames a second: only one
 # that is 1.5 times faster would be worth its upkeep.

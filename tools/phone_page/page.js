@@ -5,7 +5,6 @@ const [, channels, height, width] = [1, ...about.input];
 const element = (id) => document.getElementById(id);
 const view = element("view");
 const pen = view.getContext("2d", { willReadFrequently: true });
-const MEASURE_MS = 3000, BLOCK_MS = 50;
 
 async function unpack(id) {
   const packed = Uint8Array.from(atob(element(id).textContent.trim()), (c) => c.charCodeAt(0));
@@ -13,22 +12,26 @@ async function unpack(id) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-async function boot() {
-  const source = new Blob([await unpack("packed-ort")], { type: "text/javascript" });
+async function runtime(script, binary) {
+  const source = new Blob([await unpack(script)], { type: "text/javascript" });
   const ort = await import(URL.createObjectURL(source));
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = (await unpack("packed-wasm")).buffer;
-  const options = { executionProviders: ["wasm"] };
-  const session = await ort.InferenceSession.create(await unpack("packed-model"), options);
+  ort.env.wasm.wasmBinary = (await unpack(binary)).buffer;
+  return ort;
+}
+
+// Pixels to answers; who awaits them has them in the processor's memory.
+async function network(ort, packed, options) {
+  const session = await ort.InferenceSession.create(await unpack(packed), options);
   return async (pixels) => {
     const X = new ort.Tensor("float32", pixels, [1, channels, height, width]);
     return session.run({ [session.inputNames[0]]: X });
   };
 }
 
-// What the canvas shows, as the network wants it: [channels, height, width], 0 to 1.
-function pixelsOfView() {
-  const { data } = pen.getImageData(0, 0, width, height);
+// What a canvas shows, as the network wants it: [channels, height, width], 0 to 1.
+function pixelsOf(context) {
+  const { data } = context.getImageData(0, 0, width, height);
   const pixels = new Float32Array(channels * height * width), area = height * width;
   for (let n = 0; n < area; n++) {
     const [r, g, b] = [data[4 * n], data[4 * n + 1], data[4 * n + 2]];
@@ -86,7 +89,7 @@ async function answer() {
   if (busy || !run) return;
   busy = true;
   try {
-    show(await run(pixelsOfView()));
+    show(await run(pixelsOf(pen)));
     const now = performance.now();
     shown = [...shown.filter((moment) => now - moment < 1000), now];
     element("shown").textContent = `${shown.length}`;
@@ -159,48 +162,6 @@ function draw(event) {
   answer();
 }
 
-// Blocks of runs, so that a clock of a tenth of a millisecond can time them.
-async function measure() {
-  element("measure").disabled = true;
-  source = null;
-  const pixels = pixelsOfView(), blocks = [], end = performance.now() + MEASURE_MS;
-  let count = 1;
-  while (performance.now() < end) {
-    const start = performance.now();
-    for (let i = 0; i < count; i++) await run(pixels);
-    const spent = performance.now() - start;
-    if (spent < BLOCK_MS && !blocks.length) count *= 2;
-    else blocks.push(spent / count);
-  }
-  blocks.sort((a, b) => a - b);
-  report(blocks[Math.floor(blocks.length / 2)], blocks[Math.floor(0.9 * blocks.length)], blocks.length * count);
-  element("measure").disabled = false;
-}
-
-function report(p50, p90, runs) {
-  element("ms").textContent = `${p50.toFixed(2)} ms (median; nine of ten blocks below ${p90.toFixed(2)} ms)`;
-  element("fps").textContent = (1000 / p50).toFixed(0);
-  const result = {
-    model: about.name, sha256: about.sha256.slice(0, 16), runtime: about.runtime, p50_ms: +p50.toFixed(3),
-    p90_ms: +p90.toFixed(3), runs, cores: navigator.hardwareConcurrency ?? null,
-    device: navigator.userAgent, date: new Date().toISOString().slice(0, 10),
-  };
-  const text = JSON.stringify(result);
-  const code = qrcode(0, "L");
-  code.addData(text);
-  code.make();
-  element("code").innerHTML = code.createSvgTag({ scalable: true });
-  element("json").value = text;
-  element("result").hidden = false;
-}
-
-function save() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([element("json").value], { type: "application/json" }));
-  link.download = `device-${about.name}-${Date.now()}.json`;
-  link.click();
-}
-
 async function start() {
   [view.width, view.height] = [width, height];
   if (width === height) view.className = "square";
@@ -227,13 +188,16 @@ async function start() {
   document.querySelector("[data-source=draw]").hidden = !draws;
   document.querySelector("[data-source=drive]").hidden = !frames.length;
   clear();
-  run = await boot();
+  const ort = await runtime("packed-ort", "packed-wasm");
+  run = await network(ort, "packed-model", { executionProviders: ["wasm"] });
+  forms = [{ key: "cpu", run }];
   const ms = performance.now() - began;
   element("state").textContent = `Ready after ${(ms / 1000).toFixed(1)} s, without a network.`;
-  element("measure").disabled = false;
   const numbers = (answers) => Object.fromEntries(Object.entries(answers).map(([name, y]) => [name, y.data]));
   window.phone = { run: async (pixels) => numbers(await run(pixels)), boot_ms: ms };
   if (draws || frames.length) await choose(draws ? "draw" : "drive");
+  if (about.gpu) await addFloats(ort);
+  element("measure").disabled = false;
 }
 
 start().catch((error) => (element("state").textContent = `This browser cannot run the page: ${error.message}`));
