@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import edu_lib as edu
 from classroom.photographs import NAMES, as_input, random_crops
-from edu_lib.deploy.qdq import SCATTERS, rounding_scatter
+from edu_lib.deploy.qdq import rounding_scatter
 from edu_lib.models.mobile import MEAN, STD
 from edu_lib.reporting.forms import Row, compare_answers, forms, outputs_in_batches
 from studies import frame
@@ -160,7 +160,7 @@ def is_explained(form: str, figures: dict, found: dict) -> bool:
     if form not in LIKE_THEIRS:
         return found["off_in_float64"] <= IN_FLOAT64 and figures["file_difference"] <= EXACT
     as_near = figures["difference"] <= LIKE_THEIRS[form] * figures["difference_of_onnxruntime"]
-    return as_near and figures["file_difference"] <= SCATTERS * found["rounding_moves"]
+    return as_near and figures["file_difference"] <= found["rounding_moves"]
 
 
 def explain(name: str, rows: dict[str, dict]) -> None:
