@@ -1,5 +1,7 @@
 """The study of edu.report finds a form that answers wrongly."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -71,3 +73,52 @@ def test_int8_is_held_against_memory_and_another_quantizer():
     assert not verdict(file_difference=20.0)
     assert report_networks.is_right(Row("int8"), {}) is None
     assert report_networks.is_right(Row("float32, container", file_bytes=1, difference=0.0), {})
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_float64_tells_a_wrong_form_from_one_that_float32_cannot_judge(monkeypatch, crossed):
+    model, X, form = network(), torch.randn(8, 3, 12, 12), "channels x 0.5"
+    monkeypatch.setattr(report_networks, "network_of", lambda name: model)
+    monkeypatch.setattr(report_networks, "pictures", lambda side, count, seed: X)
+    right = next(each for each in forms(False) if each.name == form)
+
+    def make(*arguments):
+        half = right.make(*arguments)
+        with torch.no_grad():
+            half[-1].weight[:, [0, 1]] = half[-1].weight[:, [1, 0]]
+        return half
+
+    if crossed:
+        found_forms = [dataclasses.replace(right, make=make)]
+        monkeypatch.setattr(report_networks, "forms", lambda can_recover: found_forms)
+    found = report_networks.conditioning("any", form)
+    explained = report_networks.is_explained(form, {"file_difference": 1e-5}, found)
+    assert explained != crossed
+
+
+def test_rounding_explains_an_int8_form_up_to_what_it_moves(monkeypatch):
+    X = torch.randn(8, 3, 12, 12)
+    monkeypatch.setattr(report_networks, "network_of", lambda name: network())
+    monkeypatch.setattr(report_networks, "pictures", lambda side, count, seed: X)
+    found = report_networks.conditioning("any", "int8")
+    assert found["rounding_moves"] < report_networks.ROUNDED  # a small network forgets one step
+
+    def explained(**figures):
+        whole = {"difference": 50.0, "difference_of_onnxruntime": 40.0, "file_difference": 19.0}
+        return report_networks.is_explained("int8", whole | figures, {"rounding_moves": 20.0})
+
+    assert explained()
+    assert not explained(file_difference=21.0)
+    assert not explained(difference=81.0)
+
+
+def test_a_form_that_rounding_explains_is_not_counted_as_wrong():
+    rows = {
+        "right": {"made": True, "right": True},
+        "explained": {"made": True, "right": False, "explained": True},
+        "wrong": {"made": True, "right": False, "explained": False},
+        "refused": {"made": False, "right": None},
+        "not looked into": {"made": True, "right": False},
+    }
+    counts = {"networks": 1, "forms": 5, "made": 4, "explained": 1, "wrong": 2}
+    assert report_networks.summary({"a network": rows}) == counts
