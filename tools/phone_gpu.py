@@ -1,8 +1,9 @@
 """What a phone's GPU needs beside an int8 file: the network in floats, and how exact floats are.
 
-WebGPU has no integer kernels, so the page compares both processors on the float form. Before it
-shows a millisecond of the GPU, the GPU's answers must be those of the processor, but for what
-float32 rounding can move. Taught in chapter 14.
+onnxruntime-web's WebGPU has no integer kernels: of an int8 file it computes a part in floats and
+leaves the rest to the processor. So the page compares both on the float form. Before it shows a
+millisecond of the GPU, the GPU's answers must be those of the processor, but for what float32
+rounding can move. Taught in chapter 14.
 """
 
 import base64
