@@ -767,8 +767,7 @@ def row_of(
 ) -> dict:
     """One row of the study."""
     named = {"network": network, "method": method, "bits": bits, "scales": scales}
-    row = next(row for row in bits_study["rows"] if named.items() <= row.items())
-    return {"changes": [row["change_points"]], "sd_points": float("nan"), **row}
+    return next(row for row in bits_study["rows"] if named.items() <= row.items())
 
 
 # %% tags=["hide-input"] slide="How few bits are enough?" tour=1
@@ -819,8 +818,8 @@ for title, rows in (("rounded", ROUNDED), ("one epoch more", TRAINED)):
 # %%
 def compare(name: str, ours: dict, theirs: dict) -> None:
     """The mean difference of two rows, network by network, with two standard errors of it."""
-    gaps = [mine - other for mine, other in zip(ours["changes"], theirs["changes"], strict=False)]
-    error = 2 * stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else float("nan")
+    gaps = [mine - other for mine, other in zip(ours["changes"], theirs["changes"], strict=True)]
+    error = 2 * stdev(gaps) / len(gaps) ** 0.5
     verdict = "decided" if abs(mean(gaps)) > error else "undecided"
     print(f"{name:40s}{mean(gaps):+8.2f}{error:9.2f}   {verdict}")
 
@@ -850,8 +849,8 @@ for name, named in TRAINED.items():
 # Right, with the rounding in training. At 4 bits a network ends where its control ends, which
 # learned as long in float: the difference is a hundredth of a point, two errors of it are a tenth.
 # At 3 bits it ends a little lower, and that is undecided. Three values in the inner layers
-# (ternary) cost somewhat less than half a point, 2 bits in every layer about a point: both are
-# decided. The binary row has one network, so no error and no verdict.
+# (ternary) cost somewhat less than half a point, two values (binary) or 2 bits in every layer about
+# a point: these are decided.
 #
 # To train with the rounding, `edu.prepare_qat` puts it into a network, and `edu.convert` makes the
 # integers afterwards; `edu.ternarize` and `edu.binarize` give three values and two. Read on in
