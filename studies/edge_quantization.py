@@ -138,6 +138,20 @@ def judge(network: str, draw: int, form: str) -> dict:
     }
 
 
+def yardstick(draw: int) -> dict:
+    """The float EfficientNet-Lite0 beside itself, each pixel one level of 255 off or none.
+
+    Close calls turn over at less than the eye sees: what agreement is worth on such crops.
+    """
+    model, (_, judged) = NETWORKS["efficientnet_lite0"](), inputs_of("efficientnet_lite0", draw)
+    generator = torch.Generator().manual_seed(draw)
+    levels = torch.randint(-1, 2, judged.shape, generator=generator)
+    with tempfile.TemporaryDirectory() as folder:
+        path = export_onnx(model, judged[:1], Path(folder) / "float.onnx")
+        wanted, got = (answers(path, X) for X in (judged, judged + levels / (255 * STD[0])))
+    return {"agreement_percent": 100 * float((got.argmax(1) == wanted.argmax(1)).mean())}
+
+
 def answers(path: Path, X: Tensor) -> np.ndarray:
     """The logits of a file, [N, classes]."""
     opened = session(path)
@@ -183,6 +197,9 @@ def main() -> None:
             "judged": len(inputs_of(network, 0)[1]),
         }
         figures[network] = counted | {form: summary(each) for form, each in rows.items()}
+        if network == "efficientnet_lite0":
+            noisy = {f"{network}_noise_{draw}": {"draw": draw} for draw in range(DRAWS)}
+            figures[network]["noise"] = summary(frame.run_all(yardstick, noisy, NAME))
         edu.save_result(NAME, figures, frame.command(NAME))
 
 
