@@ -16,6 +16,7 @@
 # 3. say where int8 is faster, where it is slower, and how many bits the accuracy needs.
 
 # %%
+import gc
 import tempfile
 import textwrap
 from collections import Counter
@@ -959,8 +960,9 @@ for row in low["xnor"]:
 # one scale for each block of 32.
 
 # %%
+del clothes
+gc.collect()  # the images go back, 200 MB
 torch.manual_seed(0)
-clothes = edu.fashion_mnist()  # read anew if asked: 200 MB go back
 fc7 = nn.Sequential(nn.Linear(4096, 4096, bias=False))
 fc7_int4 = q.quantize_weights(fc7, bits=4, block_size=32)
 print(f"fc7: {4 * fc7[0].weight.numel():,} bytes -> {fc7_int4[0].weight_bytes:,}")
