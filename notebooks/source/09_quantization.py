@@ -960,8 +960,8 @@ for row in low["xnor"]:
 # one scale for each block of 32.
 
 # %%
-del clothes
-gc.collect()  # the images go back, 200 MB
+clothes = edu.fashion_mnist()  # read anew if asked
+gc.collect()  # 200 MB of images go back
 torch.manual_seed(0)
 fc7 = nn.Sequential(nn.Linear(4096, 4096, bias=False))
 fc7_int4 = q.quantize_weights(fc7, bits=4, block_size=32)
