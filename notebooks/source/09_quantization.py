@@ -797,8 +797,7 @@ right.set(ylabel="points, against its own float network", title="trained one epo
           xlabel="dots: a network each; squares: mean and sd")  # fmt: skip
 right.grid(visible=False, axis="x")
 classroom.show(
-    figure,
-    alt="Small AlexNet, three networks. Left, accuracy over bits per weight, rounded after "
+    figure, alt="Small AlexNet, three networks. Left, accuracy over bits per weight, rounded after "
     "training: level down to 6 bits, then the networks part, and at 2 bits all fail. Right, change "
     "after one more epoch with the rounding, mean and standard deviation: "
     + "; ".join(f"{name} {row_of(*named)['change_points']:+.2f}" for name, named in TRAINED.items()),
