@@ -195,9 +195,9 @@ print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
 
 # %% [markdown]
 # **See:** with the truth itself, half-size answers reach {{results.thirty_frames_gap.ceiling.vote.miou:.1f}} %, about what the
-# heavy network reaches. So the half size sets a limit, and the small network is far below it; only its
-# markings are near. The last column is the same network, trained for as long and from labels alone, that
-# answers at the whole size: its last layer gives four values for each pixel, which are laid side by side
+# heavy network reaches. So the half size sets a limit, and the small network is far below it. The last
+# column is the same network, trained for as long and from labels alone, that answers at the whole size:
+# its last layer gives four values for each pixel, which are laid side by side
 # (**sub-pixel convolution**, Shi et al. 2016). Its markings are better, and its mean is
 # {{results.thirty_frames_gap.fine.test.miou:.1f}} % against {{results.thirty_frames_gap.classes_of.half_size.miou:.1f}} %.
 # One seed each: about a point, where seeds scatter by half of one. And it takes
@@ -205,7 +205,7 @@ print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
 # {{results.thirty_frames_gap.times.half_size.p50_ms:.1f}} (one core of the second processor, below).
 #
 # So the half size is not where most of the points went. They are lost by a network of a hundredth of the MACs in a
-# short training, most of them on persons and signs, which are rare and small. Which of the two costs how much was
+# short training, most of them at persons and signs, which are rare and small. Which of the two costs how much was
 # not measured.
 
 # %% slide="One network, step by step, on one core" tour=2
