@@ -605,6 +605,13 @@ for key in (key for key in SHOWN if study.get(key, {}).get("draws", 1) > 1):
 # itself then keeps only {{results.edge_quantization.efficientnet_lite0.noise.agreement_percent:.0f}} % of its own answers. Int8
 # with right biases disturbs them less than that, and a demand of 95 % would be stricter than the pictures are.
 #
+# Where answers are no close calls, int8 hardly shows. A small network with ReLU6 that reads clothes keeps
+# {{results.edge_quantization.relu6.accurate.agreement_percent:.1f}} % of its answers with `accurate=True` and
+# {{results.edge_quantization.relu6.mse_bias.agreement_percent:.1f}} % with *mse* ranges and right biases, where ONNX Runtime's
+# quantizer keeps {{results.edge_quantization.relu6.onnxruntime.agreement_percent:.1f}} % and NNCF
+# {{results.edge_quantization.relu6.nncf.agreement_percent:.1f}} %: {{results.edge_quantization.relu6.judged:,}} images, means of
+# three calibrations.
+#
 # And what does int8 bring in milliseconds? Against the fastest float form of each network, at one thread:
 
 # %% tags=["hide-input"]
