@@ -34,7 +34,7 @@ def training_curve(history: History, target: float | None = None) -> Figure:
         _draw_accuracy(panels[1], accuracies, target)
     for axes in panels:
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        axes.margins(x=0.02)
+        axes.margins(x=0.02, y=0.12)  # room for the last value above the curve
     shown = "loss and validation accuracy" if has_accuracy else "loss"
     text = f"Training over {len(history.epochs)} epochs: {shown}."
     final = f" The last accuracy is {accuracies[-1]:.2f} %." if has_accuracy else ""
@@ -43,7 +43,7 @@ def training_curve(history: History, target: float | None = None) -> Figure:
 
 def _draw_accuracy(axes: Axes, accuracies: list[float], target: float | None) -> None:
     axes.plot(range(1, len(accuracies) + 1), accuracies, color=COMPRESSED, marker="o")
-    axes.annotate(f"{accuracies[-1]:.2f} %", (len(accuracies), accuracies[-1]), (0, -14),
+    axes.annotate(f"{accuracies[-1]:.2f} %", (len(accuracies), accuracies[-1]), (0, 7),
                   color=COMPRESSED, ha="right", textcoords="offset points",
                   fontweight="bold")  # fmt: skip
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)")

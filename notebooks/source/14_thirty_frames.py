@@ -182,7 +182,7 @@ gap = edu.load_result("thirty_frames_gap")
 most = gap["ceiling"]["vote"]["miou"]
 LEVELS = ((80, "about 75 %"), (90, "about 85 %"), (97, "about 95 %"))
 answer = next((said for limit, said in LEVELS if most < limit), "about 99 %")
-ceiling.reveal(answer, "thin things lose most: a marking is a pixel or two wide")
+ceiling.reveal(answer, "Thin things lose most: a marking is a pixel or two wide.")
 
 # %%
 columns = {"heavy": gap["classes_of"]["heavy"], "truth, halved": gap["ceiling"]["vote"],
