@@ -52,6 +52,18 @@ def let_go(request):
     give_back()
 
 
+@pytest.fixture(scope="module")
+def playwright():
+    """What starts browsers, once a module: a second one beside it is refused by Playwright.
+
+    Not once a session: while it is open, nothing in this process can run an asyncio loop.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started
+
+
 @pytest.fixture(autouse=True)
 def no_growth():
     """After a test that left this process much larger, what was freed goes back to the system."""

@@ -5,7 +5,6 @@ import os
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 
 import kit
 from classroom.label_pad import LabelPad
@@ -197,14 +196,13 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(playwright):
     path = os.environ.get("KIT_BROWSER") or kit.find_browser()
     assert path, "No Chromium was found: install it, or name it in KIT_BROWSER."
     flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=flags)
-        yield chromium
-        chromium.close()
+    chromium = playwright.chromium.launch(executable_path=path, args=flags)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from playwright.sync_api import sync_playwright
 from torch import nn
 
 import kit
@@ -179,11 +178,10 @@ def launched(playwright, *flags):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        opened = launched(playwright)
-        yield opened
-        opened.close()
+def browser(playwright):
+    opened = launched(playwright)
+    yield opened
+    opened.close()
 
 
 def checked_page(browser, path, before="", **options):
@@ -311,19 +309,18 @@ def test_software_is_not_called_a_gpu(stubbed, browser):
 
 
 @pytest.fixture(scope="module")
-def webgpu():
+def webgpu(playwright):
     """Chromium with the adapter that computes on the processor; skips where it has none."""
-    with sync_playwright() as playwright:
-        opened = launched(playwright, *SOFTWARE_FLAGS)
-        page = opened.new_page()
-        page.goto(kit.ROOT.joinpath("tools", "phone_page", "page.html").as_uri())
-        has = page.evaluate("async () => !!(await navigator.gpu?.requestAdapter())")
-        page.close()
-        if not has:
-            opened.close()
-            pytest.skip("this Chromium has no software adapter for WebGPU")
-        yield opened
+    opened = launched(playwright, *SOFTWARE_FLAGS)
+    page = opened.new_page()
+    page.goto(kit.ROOT.joinpath("tools", "phone_page", "page.html").as_uri())
+    has = page.evaluate("async () => !!(await navigator.gpu?.requestAdapter())")
+    page.close()
+    if not has:
         opened.close()
+        pytest.skip("this Chromium has no software adapter for WebGPU")
+    yield opened
+    opened.close()
 
 
 @pytest.mark.slow
