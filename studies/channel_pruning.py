@@ -1,13 +1,15 @@
 """Channels out of the heavy road segmentation network: a fifth of the MACs, and what it costs.
 
     python3 -m studies.channel_pruning --method ours [--seed N]     # then --method torch_pruning
+    python3 -m studies.channel_pruning --method ours --labels       # without the teacher
     python3 -m studies.channel_pruning --summary, then --ship
     python3 -m studies.channel_pruning --time                       # on an idle machine
 
 Two networks are pruned in one step to the same MACs, one by `prune_channels`, one by Torch-Pruning
 (Fang et al. 2023), by criteria that `studies.channel_pruning_choice` compared with others. Both
 keep multiples of 16 channels, and both recover alike: the same epochs, batches and loss, which is
-half the labels' and half the heavy network's soft targets.
+half the labels' and half the heavy network's soft targets. The control recovers from the labels
+alone, as long.
 Each method and seed is a training of its own, half an hour on one core; an interrupted one goes on.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
@@ -26,7 +28,7 @@ from torch import Tensor, nn
 import edu_lib as edu
 from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.deploy import container
-from edu_lib.measure import LatencyComparison, Runner
+from edu_lib.measure import LatencyComparison, Runner, describe_machine
 from edu_lib.models.road_tasks import (
     as_input,
     augment_road,
@@ -96,7 +98,7 @@ def recovery_loss(outputs: dict[str, Tensor], y: dict[str, Tensor]) -> Tensor:
     return (1 - ALPHA) * sum_of_losses(outputs, y) + ALPHA * soft
 
 
-def recover(model: nn.Module, scenes: RoadSplit, name: str, seed: int) -> None:
+def recover(model: nn.Module, scenes: RoadSplit, name: str, seed: int, with_teacher: bool) -> None:
     """Trains the pruned network in place; goes on from its checkpoint."""
     edu.fit(
         model,
@@ -106,7 +108,7 @@ def recover(model: nn.Module, scenes: RoadSplit, name: str, seed: int) -> None:
             "steering": scenes.y["steering"],
             "teacher": teacher_logits(scenes),
         },
-        loss=recovery_loss,
+        loss=recovery_loss if with_teacher else sum_of_losses,
         transform=augment,
         precision=torch.bfloat16,
         channels_last=True,
@@ -121,18 +123,22 @@ def miou(model: nn.Module, scenes: RoadSplit) -> float:
     return evaluate_road(model, scenes.X, scenes.y).miou
 
 
-def judged(method: str, seed: int) -> dict:
+def judged(method: str, seed: int, with_teacher: bool = True) -> dict:
     """One method and seed: prune, recover, judge."""
     scenes, test_scenes = road_scenes("train"), road_scenes("test")
     model = pruned(method)
     macs = edu.count_cost(model, SHAPE).macs
     print(f"{method}, seed {seed}: {macs:,} MACs an image", flush=True)
-    recover(model, scenes, f"{method}_{seed}", seed)
+    recover(model, scenes, name_of(method, seed, with_teacher), seed, with_teacher)
     figures = {"macs": macs, "miou": miou(model, test_scenes), "widths": widths(model)}
     with tempfile.TemporaryDirectory() as folder:
         file = edu.export_onnx(model, torch.rand(SHAPE), Path(folder) / "network.onnx")
         files = {"safetensors": frame.weights_of(model), "onnx": file.read_bytes()}
     return figures | {"files": files}
+
+
+def name_of(method: str, seed: int, with_teacher: bool) -> str:
+    return f"{method}_{seed}" if with_teacher else f"{method}_labels_{seed}"
 
 
 def widths(model: nn.Module) -> dict[str, int]:
@@ -142,6 +148,11 @@ def widths(model: nn.Module) -> dict[str, int]:
         for name, part in model.named_modules()
         if isinstance(part, nn.Conv2d)
     }
+
+
+def arguments_of(method: str, seed: int, with_teacher: bool) -> dict:
+    """Of `judged`."""
+    return {"method": method, "seed": seed} | ({} if with_teacher else {"with_teacher": False})
 
 
 def ship() -> None:
@@ -158,15 +169,24 @@ def ship() -> None:
 # Result file
 
 
-def runs_of(method: str) -> list[dict]:
+def runs_of(method: str, with_teacher: bool = True) -> list[dict]:
     """The finished runs of a method, by seed."""
-    names = {f"{method}_{seed}": {"method": method, "seed": seed} for seed in range(MAX_SEEDS)}
+    names = {
+        name_of(method, seed, with_teacher): arguments_of(method, seed, with_teacher)
+        for seed in range(MAX_SEEDS)
+    }
     return list(frame.finished(judged, names, NAME).values())
 
 
 def summarise() -> None:
-    """Means over the seeds, beside the heavy network and the times that are stored."""
-    runs = {method: runs_of(method) for method in CRITERIA}
+    """Means over the seeds, beside the heavy network and the times that are stored.
+
+    What this machine has not trained or timed stays as the file has it.
+    """
+    before = frame.stored_result(NAME)
+    earlier = {"ours": before, "torch_pruning": before.get("torch_pruning", {})}
+    runs = {method: runs_of(method) or earlier[method].get("runs") for method in CRITERIA}
+    labels = runs_of("ours", with_teacher=False)
     if not all(runs.values()):
         raise SystemExit("each method needs a run: start --method for the one that lacks")
     whole_macs = edu.count_cost(heavy(), SHAPE).macs
@@ -182,7 +202,10 @@ def summarise() -> None:
         for method, each in runs.items()
     }
     ours = figures.pop("ours")
-    times = timed()
+    times, timed_on = timed(), describe_machine()["cpu"]
+    if not times:
+        times = {name: before[name] for name in before if "p50" in name or "control" in name}
+        timed_on = frame.timed_on(before)
     gain = times.get("p50_gain")
     efficiency = None if gain is None else 100 * gain / ours["mac_gain"]
     edu.save_result(
@@ -193,6 +216,8 @@ def summarise() -> None:
             **ours,
             **figures,
             **times,
+            "timed_on": timed_on,
+            "labels_only": [run["miou"] for run in labels],
             "conversion_efficiency": efficiency,
             "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
         },
@@ -237,6 +262,7 @@ def main() -> None:
         {
             "--method": {"choices": CRITERIA},
             "--seed": {"type": int, "choices": range(MAX_SEEDS), "default": 0},
+            "--labels": {"action": "store_true", "help": "recover without the teacher"},
             "--threads": {"type": int, "default": 1},
             "--time": {"action": "store_true"},
             "--summary": {"action": "store_true"},
@@ -244,8 +270,9 @@ def main() -> None:
         },
     )
     if chosen.method:
-        one = {"method": chosen.method, "seed": chosen.seed}
-        frame.run_all(judged, {f"{chosen.method}_{chosen.seed}": one}, NAME, again=chosen.again)
+        which = chosen.method, chosen.seed, not chosen.labels
+        one = {name_of(*which): arguments_of(*which)}
+        frame.run_all(judged, one, NAME, again=chosen.again)
     if chosen.time:
         frame.run_all(time_it, {"times": {}}, NAME, again=True, timed=True)
     if chosen.summary:

@@ -225,6 +225,11 @@ def stored_result(name: str) -> dict:
         return {}
 
 
+def timed_on(result: Mapping) -> str | None:
+    """The processor that a result file's times are of, where trainings may be of another."""
+    return result.get("timed_on", result.get("machine", {}).get("cpu"))
+
+
 def until_quiet(measure: Callable[[], Timing], attempts: int = ATTEMPTS) -> Timing:
     """`measure()`, again while its A/A control is off.
 

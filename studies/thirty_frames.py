@@ -208,7 +208,7 @@ def summarise(timed_now: bool) -> None:
         cpu = describe_machine()["cpu"]
     else:
         times, rough = before["times"], before["rough_times"]
-        cpu = before.get("timed_on", before["machine"]["cpu"])
+        cpu = frame.timed_on(before)
     figures = summary(heavy_card(), steps, times) | {"rough_times": rough, "timed_on": cpu}
     edu.save_result(NAME, figures, frame.command(NAME))
 

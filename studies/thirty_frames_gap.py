@@ -1,6 +1,6 @@
-"""Where the points of the small road network go: the half-size answers, or the network?
+"""Where the points of the small road network go: its half-size answers, its size, its training?
 
-    python3 -m studies.thirty_frames_gap            # about 15 minutes of one core
+    python3 -m studies.thirty_frames_gap            # about 80 minutes of one core
     python3 -m studies.thirty_frames_gap --time     # on an idle machine
 
 The network of chapter 14 answers at half the height and width. `ceiling` takes the truth at that
@@ -9,6 +9,7 @@ network with answers at the whole size: its last layer says four values for each
 laid side by side (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an
 Efficient Sub-Pixel Convolutional Neural Network", section 3). It learns from labels alone, for as
 many epochs as step D of `studies.thirty_frames`, whose teachers answer one scene in twenty.
+`longer` is the same with three times the epochs, `wider` the same with twice the channels.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
@@ -42,6 +43,7 @@ NAME = "thirty_frames_gap"
 CACHE = frame.CACHE_FOLDER / NAME
 SCALE = 2  # from the size of the features to that of the image
 SEED = 0
+VARIANTS = {"fine": {}, "longer": {"passes": 3}, "wider": {"wider": 2}}
 
 
 class FineRoadNet(SmallRoadNet):
@@ -78,11 +80,14 @@ def watched(model: nn.Module, X: Tensor, y: dict[str, Tensor]) -> float:
     return evaluate_road(model, X, y).miou
 
 
-def fine(seed: int, plan: Plan = PLAN) -> dict:
-    """A trained FineRoadNet: its cost and its quality; goes on from its checkpoints."""
+def fine(seed: int, passes: int = 1, wider: int = 1, plan: Plan = PLAN) -> dict:
+    """A trained FineRoadNet: its cost and its quality; goes on from its checkpoints.
+
+    passes, wider: times the epochs and the width of the plan.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = FineRoadNet(plan.width).eval()
+        model = FineRoadNet(wider * plan.width).eval()
     scenes = plan.split("train")
     y = {name: scenes.y[name] for name in ("segmentation", "depth", "steering")}
     seen = plan.split("validation").subset(torch.arange(min(plan.watched, plan.validation)))
@@ -94,7 +99,7 @@ def fine(seed: int, plan: Plan = PLAN) -> dict:
             model,
             scenes.X,
             y,
-            num_epochs=num_epochs,
+            num_epochs=passes * num_epochs,
             lr=plan.lr["D"],
             batch_size=plan.batch_size,
             weight_decay=plan.weight_decay,
@@ -103,7 +108,7 @@ def fine(seed: int, plan: Plan = PLAN) -> dict:
             transform=transform,
             channels_last=True,
             validation=partial(watched, X=seen.X, y=seen.y),
-            checkpoint=CACHE / f"{part}_{seed}.checkpoint.safetensors",
+            checkpoint=CACHE / f"{part}_{seed}_{passes}_{wider}.checkpoint.safetensors",
             seed=seed,
         )
     cost = edu.count_cost(model, plan.shape)
@@ -173,15 +178,18 @@ def classes_of(seed: int, plan: Plan = PLAN) -> dict:
 
 
 def time_it(seed: int) -> dict:
-    """Milliseconds of the network in ONNX Runtime, one thread: half-size answers, and whole."""
+    """Milliseconds in ONNX Runtime, one thread: half-size answers, whole ones, and twice the width.
+
+    Raises SystemExit that says what to run where a network lacks.
+    """
     X = one_scene()
-    path = FOLDER.parent / NAME / f"fine_{seed}.safetensors"
-    if not path.exists():
-        raise SystemExit(f"there is no network yet: python3 -m studies.{NAME}")
-    networks = {
-        "half_size": stored("D", seed, "cpu", PLAN, FOLDER),
-        "fine": edu.load_weights(FineRoadNet(), path.stem, path.parent).eval(),
-    }
+    networks = {"half_size": stored("D", seed, "cpu", PLAN, FOLDER)}
+    for name, width in (("fine", 1), ("wider", VARIANTS["wider"]["wider"])):
+        path = FOLDER.parent / NAME / f"{name}_{seed}.safetensors"
+        if not path.exists():
+            raise SystemExit(f"{path.name} is not there yet: python3 -m studies.{NAME}")
+        blank = FineRoadNet(width * PLAN.width)
+        networks[name] = edu.load_weights(blank, path.stem, path.parent).eval()
     return times_in_turns(
         {
             name: onnxruntime_runner(export_onnx(each, X, CACHE / f"{name}.onnx"), X, 1, name)
@@ -194,19 +202,17 @@ def time_it(seed: int) -> dict:
 def main() -> None:
     """The runs that lack, then the result file."""
     time = {"--time": {"action": "store_true", "help": "time, on an idle machine"}}
-    chosen = frame.options(__doc__, time)
+    chosen = frame.options(__doc__, time, parallel=True)
+    stored_in = {"cache": frame.RUNS_FOLDER, "again": chosen.again and not chosen.time}
     if chosen.time:
         frame.run_all(time_it, {"times": {"seed": SEED}}, NAME, timed=True, again=chosen.again)
-    figures = {}
-    for function, name, arguments in (
-        (ceiling, "ceiling", {}),
-        (classes_of, "classes", {"seed": SEED}),
-        (fine, f"fine_{SEED}", {"seed": SEED}),
-    ):
-        again = chosen.again and not chosen.time
-        runs = {name: arguments}
-        found = frame.run_all(function, runs, NAME, again=again, cache=frame.RUNS_FOLDER)
-        figures[function.__name__] = found[name]
+    halved = frame.run_all(ceiling, {"ceiling": {}}, NAME, **stored_in)
+    judged = frame.run_all(classes_of, {"classes": {"seed": SEED}}, NAME, **stored_in)
+    figures = {"ceiling": halved["ceiling"], "classes_of": judged["classes"]}
+    runs = {f"{name}_{SEED}": {"seed": SEED, **more} for name, more in VARIANTS.items()}
+    workers = {"workers": chosen.workers, "scheduler": chosen.scheduler}
+    trained = frame.run_all(fine, runs, NAME, **stored_in, **workers)
+    figures |= {name: trained[f"{name}_{SEED}"] for name in VARIANTS}
     times = frame.finished(time_it, {"times": {"seed": SEED}}, NAME, timed=True)
     edu.save_result(NAME, figures | times, frame.command(NAME))
 

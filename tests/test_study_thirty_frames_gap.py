@@ -6,7 +6,7 @@ from safetensors.torch import load
 
 from classroom.road_scenes import RoadSplit
 from studies import thirty_frames_gap
-from studies.thirty_frames_gap import FineRoadNet, ceiling, fine, four_values
+from studies.thirty_frames_gap import VARIANTS, FineRoadNet, ceiling, fine, four_values
 from studies.thirty_frames_steps import Plan
 
 TINY = Plan(
@@ -62,9 +62,27 @@ def test_labels_in_blocks_of_four_are_kept_at_half_the_size_and_thin_ones_are_no
 @pytest.mark.slow
 def test_a_training_of_the_fine_network_leaves_its_quality_and_its_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(thirty_frames_gap, "CACHE", tmp_path)
-    row = fine(0, TINY)
+    row = fine(0, plan=TINY)
     model = FineRoadNet(TINY.width)
     model.load_state_dict(load(row["files"]["safetensors"]))
     assert row["params"] == sum(each.numel() for each in model.parameters())
     assert len(row["test"]["ious"]) == 9
     assert 0 <= row["test"]["miou"] <= 100
+
+
+@pytest.mark.slow
+def test_longer_has_more_epochs_and_wider_more_channels(tmp_path, monkeypatch):
+    monkeypatch.setattr(thirty_frames_gap, "CACHE", tmp_path)
+    epochs = []
+    trained = thirty_frames_gap.edu.fit
+
+    def fit(*arguments, num_epochs, **more):
+        epochs.append(num_epochs)
+        return trained(*arguments, num_epochs=num_epochs, **more)
+
+    monkeypatch.setattr(thirty_frames_gap.edu, "fit", fit)
+    rows = {name: fine(0, **more, plan=TINY) for name, more in VARIANTS.items()}
+    assert epochs == [1, 1, 3, 3, 1, 1]
+    assert rows["longer"]["macs"] == rows["fine"]["macs"]
+    assert rows["wider"]["macs"] > 2 * rows["fine"]["macs"]
+    assert rows["longer"]["files"] != rows["fine"]["files"]
