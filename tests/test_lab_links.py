@@ -11,7 +11,7 @@ import kit
 from tools import copies
 from tools.chapters import ROOT, read_source, sources
 from tools.course import release
-from tools.editions import LABS
+from tools.editions import LABS, link_docs
 
 LINK = re.compile(r"""(?:\]\(|(?:src|href)=["'])([^)"'#\s]+)""")
 CHAPTER = "12_multi_task_learning"  # it shows a picture of docs/ and leads to other chapters
@@ -81,7 +81,8 @@ def edition(source: Path, names, folder):
     chapter = read_source(source)
     place = folder / source.stem
     place.mkdir(parents=True)
-    release.lay_docs(chapter, place / "docs")
+    link_docs(chapter)
+    release.lay_docs(chapter, place / "docs", names)
     made = release.course_edition(chapter, 0, names)
     nbformat.write(made, place / f"{source.stem}.ipynb")
 
@@ -99,5 +100,6 @@ def test_in_a_course_of_one_chapter_as_nbgrader_hands_it_out(tmp_path):
     chosen = [source for source in sources() if source.stem == CHAPTER]
     assert release.release(tmp_path, chosen, seed=0) == 0
     handed_out = tmp_path / "release" / CHAPTER
-    assert {target.name for _, target in links(handed_out)} == {"thirty_frames.png"}
+    docs = {"thirty_frames.png", "glossary.md", "misunderstood.md"}
+    assert {target.name for _, target in links(handed_out)} == {*docs, f"{CHAPTER}.ipynb"}
     assert not broken(handed_out)

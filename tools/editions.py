@@ -57,11 +57,7 @@ def learner_edition(chapter: nbformat.NotebookNode) -> nbformat.NotebookNode:
     what nbgrader locks, JupyterLab locks too. Raises ValueError if a solution has no end.
     """
     lab = copy.deepcopy(chapter)
-    number = number_of(lab)
-    terms = glossary.explained_until(number, known_terms())
-    glossary.link_chapter(lab, terms, f"{DOCS}/glossary.md", glossary.lab_anchor)
-    page = f"{DOCS}/misunderstood.md"
-    glossary.link_misunderstandings(lab, number, page, glossary.lab_anchor)
+    link_docs(lab)
     lab.metadata = {key: lab.metadata[key] for key in ("kernelspec", "language_info")}
     for cell in lab.cells:
         if cell.cell_type == "markdown":
@@ -74,6 +70,15 @@ def learner_edition(chapter: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata["deletable"] = False
             cell.metadata["editable"] = not grading["locked"]
     return lab
+
+
+def link_docs(chapter: nbformat.NotebookNode) -> None:
+    """Lead from a chapter, which is changed, to the glossary and to what is misunderstood."""
+    number = number_of(chapter)
+    terms = glossary.explained_until(number, known_terms())
+    glossary.link_chapter(chapter, terms, f"{DOCS}/glossary.md", glossary.lab_anchor)
+    page = f"{DOCS}/misunderstood.md"
+    glossary.link_misunderstandings(chapter, number, page, glossary.lab_anchor)
 
 
 @cache

@@ -15,7 +15,7 @@ import nbformat
 from tools.chapters import DATA, ROOT, TO_CHAPTER, read_source, sources, write_if_changed
 from tools.copies import write_file
 from tools.course import boxes, steps
-from tools.editions import BEGIN, END
+from tools.editions import BEGIN, END, link_docs
 
 CHECK = re.compile(r'classroom\.check\("(?P<key>ch\d\d\.\w+)", (?P<name>\w+)\)')
 TO_DOC = re.compile(r"""(\]\(|(?:src|href)=["'])\.\./docs/(?P<name>[\w.]+)""")
@@ -64,7 +64,8 @@ def release(folder: Path, chapters: list[Path], seed: int) -> int:
         target = folder / "source" / source.stem / f"{source.stem}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         chapter = read_source(source, DATA)
-        lay_docs(chapter, target.parent / "docs")
+        link_docs(chapter)
+        lay_docs(chapter, target.parent / "docs", names)
         write_if_changed(course_edition(chapter, seed, names), target)
     write_file(folder / "nbgrader_config.py", steps.CONFIG.encode())
     api = steps.nbgrader(folder)
@@ -79,23 +80,30 @@ def release(folder: Path, chapters: list[Path], seed: int) -> int:
     return 1 if failed else 0
 
 
-def lay_docs(chapter: nbformat.NotebookNode, folder: Path) -> None:
-    """Lay the pictures and pages that a chapter links to beside it: nbgrader hands them out too."""
+def lay_docs(chapter: nbformat.NotebookNode, folder: Path, names: set[str]) -> None:
+    """Lay the pictures and pages that a chapter links to beside it: nbgrader hands them out too.
+
+    names: the chapters that a page may lead to.
+    """
     texts = [cell.source for cell in chapter.cells if cell.cell_type == "markdown"]
     for name in sorted({found["name"] for text in texts for found in TO_DOC.finditer(text)}):
         folder.mkdir(exist_ok=True)
-        write_file(folder / name, (ROOT / "docs" / name).read_bytes())
+        content = (ROOT / "docs" / name).read_bytes()
+        if name.endswith(".md"):
+            page = content.decode().replace("](../notebooks/", "](")
+            content = course_links(page, names, up="../..").encode()
+        write_file(folder / name, content)
 
 
-def course_links(text: str, names: set[str]) -> str:
+def course_links(text: str, names: set[str], up: str = "..") -> str:
     """Markdown whose links hold in a folder of its own, beside those of the chapters `names`.
 
-    A link to another chapter becomes its words.
+    A link to another chapter becomes its words. up: where the chapters' folders are, seen from it.
     """
 
     def beside(found: re.Match) -> str:
         words, stem = found["words"], found["stem"]
-        return f"[{words}](../{stem}/{stem}.ipynb)" if stem in names else words
+        return f"[{words}]({up}/{stem}/{stem}.ipynb)" if stem in names else words
 
     return TO_CHAPTER.sub(beside, TO_DOC.sub(r"\1docs/\g<name>", text))
 
