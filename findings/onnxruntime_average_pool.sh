@@ -63,7 +63,7 @@ def averages(padding, ceil_mode=0, count_include_pad=0, dilations=(1, 1)):
         )
         for each in (held, counts)
     )
-    assert not (total % count).any() and not (total % WINDOW**2).any()
+    assert not (total % count).any(), "an average that would be rounded"
     return total // count, total // WINDOW**2
 
 

@@ -93,8 +93,8 @@ for layer, times, heeded in ROWS:
     assert np.array_equal(ReferenceEvaluator(model).run(None, {"X": X})[0], right)
     y = answer(model, X, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     share, most = 100 * (y != right).mean(), np.abs(y - right).max()
-    print(f"{layer:16s}{times:6g} times: off in {share:3.0f} % of the results, by up to {most:6.3f} "
-          f"of {np.ptp(right):.3f}")
+    print(f"{layer:16s}{times:6g} times: off in {share:3.0f} % of the results, by up to "
+          f"{most:6.3f} of {np.ptp(right):.3f}")
     if not np.array_equal(y, right if heeded else misread):
         changed.append(f"{layer}, {times:g} times")
 print("changed: " + "; ".join(changed) if changed else "as described")
