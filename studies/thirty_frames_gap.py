@@ -9,7 +9,7 @@ network with answers at the whole size: its last layer says four values for each
 laid side by side (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an
 Efficient Sub-Pixel Convolutional Neural Network", section 3). It learns from labels alone, for as
 many epochs as step D of `studies.thirty_frames`, whose teachers answer one scene in twenty.
-`longer` is the same with three times the epochs, `wider` the same with twice the channels.
+`longer` is the same with twice the epochs, `wider` the same with twice the channels.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
@@ -43,7 +43,7 @@ NAME = "thirty_frames_gap"
 CACHE = frame.CACHE_FOLDER / NAME
 SCALE = 2  # from the size of the features to that of the image
 SEED = 0
-VARIANTS = {"fine": {}, "longer": {"passes": 3}, "wider": {"wider": 2}}
+VARIANTS = {"fine": {}, "longer": {"passes": 2}, "wider": {"wider": 2}}
 
 
 class FineRoadNet(SmallRoadNet):

@@ -82,7 +82,7 @@ def test_longer_has_more_epochs_and_wider_more_channels(tmp_path, monkeypatch):
 
     monkeypatch.setattr(thirty_frames_gap.edu, "fit", fit)
     rows = {name: fine(0, **more, plan=TINY) for name, more in VARIANTS.items()}
-    assert epochs == [1, 1, 3, 3, 1, 1]
+    assert epochs == [1, 1, 2, 2, 1, 1]
     assert rows["longer"]["macs"] == rows["fine"]["macs"]
     assert rows["wider"]["macs"] > 2 * rows["fine"]["macs"]
     assert rows["longer"]["files"] != rows["fine"]["files"]
