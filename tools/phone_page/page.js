@@ -6,6 +6,9 @@ const element = (id) => document.getElementById(id);
 const view = element("view");
 const pen = view.getContext("2d", { willReadFrequently: true });
 
+// What went wrong, in words: a runtime may throw a number.
+const wordsOf = (error) => `${error?.message ?? error}`.slice(0, 200);
+
 async function unpack(id) {
   const packed = Uint8Array.from(atob(element(id).textContent.trim()), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -200,4 +203,4 @@ async function start() {
   element("measure").disabled = false;
 }
 
-start().catch((error) => (element("state").textContent = `This browser cannot run the page: ${error.message}`));
+start().catch((error) => (element("state").textContent = `This browser cannot run the page: ${wordsOf(error)}`));
