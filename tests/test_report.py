@@ -204,6 +204,17 @@ def test_a_name_that_is_none_ends_in_a_sentence(word, sentence):
         tool.arguments_of(3)
 
 
+@pytest.mark.parametrize(
+    ("line", "raised"),
+    [("import json; json.missing", AttributeError), ("import my", ModuleNotFoundError)],
+)
+def test_what_is_wrong_in_a_learners_module_is_told_as_it_is(line, raised, monkeypatch, tmp_path):
+    (tmp_path / "my_network_of_a_test.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(raised):
+        tool.function_of("my_network_of_a_test:build")
+
+
 def test_the_template_runs_as_it_stands(found, monkeypatch, tmp_path):
     template = nbformat.read(ROOT / "notebooks" / "templates" / "your_network.ipynb", 4)
     asked = {}
