@@ -79,7 +79,8 @@ seen = {}
 for path in ("own.onnx", "shared.onnx"):
     for exact in (False, True):
         seen[path, exact] = opened(path, exact)
-        print(f"{path:12s} {'with' if exact else 'without':8s} the option: {seen[path, exact][:160]}")
+        option = "with" if exact else "without"
+        print(f"{path:12s} {option:8s} the option: {seen[path, exact][:160]}")
 if not option_does_something():
     print("this processor's int8 sums are exact anyway: the option does nothing here")
     sys.exit(0)

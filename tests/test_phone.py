@@ -123,14 +123,32 @@ def test_a_digit_is_drawn_timed_and_taken_along(networks, browser, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.browser
+def test_a_drive_that_is_chosen_again_keeps_its_pace(networks, browser, tmp_path):
+    path = phone.write_page(networks["roads"], tmp_path / "page.html")
+    page, _ = opened_page(browser, path, bypass_csp=True)
+    page.evaluate("""() => {
+        window.waiting = [];
+        window.requestAnimationFrame = (call) => window.waiting.push(call); }""")
+    page.wait_for_function("window.waiting.length", polling=100)  # the drive now stands still
+    for _ in range(2):
+        page.click("nav button[data-source=drive]")
+    assert page.evaluate("window.waiting.length") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.browser
 def test_a_measurement_that_fails_is_told_and_may_be_tried_again(networks, browser, tmp_path):
     path = phone.write_page(networks["digits"], tmp_path / "page.html")
     page, _ = opened_page(browser, path, bypass_csp=True)
     page.evaluate("""() => {
         window.whole = CanvasRenderingContext2D.prototype.getImageData;
-        CanvasRenderingContext2D.prototype.getImageData = () => { throw 25501816; }; }""")
+        CanvasRenderingContext2D.prototype.getImageData = () => {
+            window.locked = document.querySelector("nav button").disabled;
+            throw 25501816; }; }""")
     page.click("#measure")
     page.wait_for_selector("#ms:text-is('not measured: 25501816')")
+    assert page.evaluate("window.locked")  # or another image would be drawn while it is timed
+    assert page.is_enabled("nav button[data-source=draw]")
     page.evaluate("() => { CanvasRenderingContext2D.prototype.getImageData = window.whole; }")
     page.click("#measure:not([disabled])")
     page.wait_for_selector("#result:not([hidden])")

@@ -3,13 +3,14 @@ const MEASURE_MS = 3000, BLOCK_MS = 50;
 let forms = []; // what is timed, the network of the page first: { key, label, run }
 
 async function measure() {
-  element("measure").disabled = true;
+  const buttons = [element("measure"), ...document.querySelectorAll("nav button")];
+  for (const button of buttons) button.disabled = true; // another image would be timed too
   try {
     await timeForms();
   } catch (error) {
     element("ms").textContent = `not measured: ${wordsOf(error)}`;
   } finally {
-    element("measure").disabled = false;
+    for (const button of buttons) button.disabled = false;
   }
 }
 
