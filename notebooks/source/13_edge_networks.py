@@ -632,16 +632,21 @@ for key in (key for key in SHOWN if study.get(key, {}).get("draws", 1) > 1):
 # {{results.edge_quantization.efficientnet_lite0.noise.draws}} draws). Int8 with right biases keeps
 # {{results.edge_quantization.efficientnet_lite0.accurate.agreement_percent:.0f}} % (sd
 # {{results.edge_quantization.efficientnet_lite0.accurate.agreement_percent_sd:.0f}}) with
-# `accurate=True`: that it disturbs them less is undecided, that it disturbs them much more is not
-# to be seen. A demand of 95 % would be stricter than the pictures are.
+# `accurate=True`. Whether it disturbs them less than such noise is undecided; more it does not, as
+# far as three draws tell. A demand of 95 % would be stricter than the pictures are.
 #
 # Where answers are no close calls, int8 hardly shows. A small network with ReLU6 that reads clothes
-# keeps {{results.edge_quantization.relu6.accurate.agreement_percent:.1f}} % of its answers with
-# `accurate=True` and {{results.edge_quantization.relu6.mse_bias.agreement_percent:.1f}} % with
-# *mse* ranges and right biases, where ONNX Runtime's quantizer keeps
-# {{results.edge_quantization.relu6.onnxruntime.agreement_percent:.1f}} % and NNCF
-# {{results.edge_quantization.relu6.nncf.agreement_percent:.1f}} %:
-# {{results.edge_quantization.relu6.judged:,}} images, means of three calibrations.
+# keeps {{results.edge_quantization.relu6.accurate.agreement_percent:.1f}} % of its answers
+# (sd {{results.edge_quantization.relu6.accurate.agreement_percent_sd:.1f}}) with `accurate=True` and
+# {{results.edge_quantization.relu6.mse_bias.agreement_percent:.1f}} %
+# (sd {{results.edge_quantization.relu6.mse_bias.agreement_percent_sd:.1f}}) with *mse* ranges and
+# right biases, where ONNX Runtime's quantizer keeps
+# {{results.edge_quantization.relu6.onnxruntime.agreement_percent:.1f}} %
+# (sd {{results.edge_quantization.relu6.onnxruntime.agreement_percent_sd:.1f}}) and NNCF
+# {{results.edge_quantization.relu6.nncf.agreement_percent:.1f}} %
+# (sd {{results.edge_quantization.relu6.nncf.agreement_percent_sd:.1f}}):
+# {{results.edge_quantization.relu6.judged:,}} images, means of three calibrations. That the first
+# is ahead of ONNX Runtime's is undecided; the second is, calibration by calibration.
 #
 # And what does int8 bring in milliseconds? Against the fastest float form of each network, at one
 # thread:
