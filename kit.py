@@ -65,7 +65,9 @@ def main(arguments: list[str]) -> int:
     if name not in commands:
         raise SystemExit(f"kit.py has no command {name!r}; it has: {', '.join(commands)}.")
     if {"-h", "--help"} & set(rest) and name not in HELPED:
-        print(*(line.strip() for line in __doc__.splitlines() if f"kit.py {name} " in line))
+        lines = map(str.strip, __doc__.splitlines())
+        told = (line for line in lines if line.startswith(f"python3 kit.py {name} "))
+        print(*told, sep="\n")
         return 0
     try:
         return commands[name](rest)

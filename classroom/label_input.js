@@ -68,7 +68,9 @@ function moveCursor(state, event) {
   const from = state.cursor || [width / 2, height / 2];
   const step = event.shiftKey ? 1 : STEP;
   const to = MOVES[event.key].map((sign, axis) => from[axis] + sign * step);
-  state.cursor = [Math.min(Math.max(to[0], 0), width - 1), Math.min(Math.max(to[1], 0), height - 1)];
+  state.cursor = [
+    Math.min(Math.max(to[0], 0), width - 1), Math.min(Math.max(to[1], 0), height - 1),
+  ];
   if (state.penDown) paintLine(state.labels, from, state.cursor, state.radius, state.value);
 }
 

@@ -154,9 +154,9 @@ for (ins, outs, groups, was_right), (_, right, misread), row in zip(
 ):
     off = np.abs(np.array(row["webgpu"]) - right)
     assert np.array_equal(row["wasm"], right), "WebAssembly gives other sums too"
-    print(f"{ins:2d} channels to {outs:2d}, {groups:2d} groups: WebGPU off in "
-          f"{100 * (off > 0).mean():5.1f} % of the sums, "
-          f"by up to {off.max():.0f} of {np.ptp(right)}")
+    print(f"{ins:2d} channels to {outs:2d}, {groups:2d} groups: "
+          f"WebGPU off in {100 * (off > 0).mean():5.1f} % of the "
+          f"sums, by up to {off.max():.0f} of {np.ptp(right)}")
     if not np.array_equal(row["webgpu"], right if was_right else misread):
         changed.append(f"{ins} channels to {outs}, {groups} groups")
 print("changed: " + ", ".join(changed) if changed else "as described")

@@ -11,6 +11,8 @@ install nncf==3.4.0) stands in no requirements file of the kit.
 """
 
 import tempfile
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -170,6 +172,13 @@ def summary(rows: dict[str, dict]) -> dict:
     return figures
 
 
+def figures_of(function: Callable[..., dict], runs: dict, chosen: Namespace) -> dict[str, dict]:
+    """{name: figures} of the runs; with --finished of those that are stored."""
+    if chosen.finished:
+        return frame.finished(function, runs, NAME)
+    return frame.run_all(function, runs, NAME, again=chosen.again)
+
+
 def main() -> None:
     """Judge the networks that are asked for; the result file is written after each."""
     networks = {"nargs": "*", "default": list(NETWORKS), "help": ", ".join(NETWORKS)}
@@ -183,10 +192,7 @@ def main() -> None:
             f"{network}_{form}_{draw}": {"network": network, "draw": draw, "form": form}
             for form, draw in forms
         }
-        if chosen.finished:
-            found = frame.finished(judge, runs, NAME)
-        else:
-            found = frame.run_all(judge, runs, NAME, again=chosen.again)
+        found = figures_of(judge, runs, chosen)
         if not found:
             continue
         rows: dict[str, dict] = {}
@@ -199,7 +205,8 @@ def main() -> None:
         figures[network] = counted | {form: summary(each) for form, each in rows.items()}
         if network == "efficientnet_lite0":
             noisy = {f"{network}_noise_{draw}": {"draw": draw} for draw in range(DRAWS)}
-            figures[network]["noise"] = summary(frame.run_all(yardstick, noisy, NAME))
+            if noise := figures_of(yardstick, noisy, chosen):
+                figures[network]["noise"] = summary(noise)
         edu.save_result(NAME, figures, frame.command(NAME))
 
 

@@ -148,6 +148,17 @@ def test_memory_is_refused_and_the_rest_goes_on(tmp_path):
     assert outcomes["u1"].points == 1.0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what the system refuses differs")
+def test_memory_that_processes_share_counts_too(tmp_path):
+    shared = "import mmap, time\nkept = [mmap.mmap(-1, 10**8) for _ in range(4)]\n"
+    filled = "for block in kept:\n    block.write(bytes(10**8))\ntime.sleep(600)\n1.0"
+    outcomes = run(
+        Program("", units(shared + filled, "1.0")), tmp_path, Limits(memory_gb=0.3, boxed=False)
+    )
+    assert "more than 0.3 GB of memory" in outcomes["u0"].text
+    assert outcomes["u1"].points == 1.0
+
+
 def test_the_limit_of_the_whole_submission(tmp_path):
     program = Program("", units("import time\ntime.sleep(60)\n1.0", "1.0"))
     outcomes = run(program, tmp_path, Limits(seconds=1, boxed=False))

@@ -166,6 +166,12 @@ def test_the_argument_stays_as_it_is(chapter):
     assert json.dumps(chapter) == before
 
 
+def test_a_chapter_without_an_exercise_is_refused_in_a_sentence():
+    text = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A chapter")])
+    with pytest.raises(ValueError, match="the chapter has no exercise"):
+        learner_edition(text)
+
+
 # links
 
 

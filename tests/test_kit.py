@@ -109,10 +109,13 @@ def test_the_folder_of_a_course_is_told_from_where_the_person_is(monkeypatch, tm
 
 
 @pytest.mark.parametrize("name", ["build", "slides", "site", "phone", "devices", "bench", "doctor"])
-def test_help_of_a_command_is_its_line_and_starts_nothing(name, monkeypatch, capsys):
+def test_help_of_a_command_is_its_lines_and_starts_nothing(name, monkeypatch, capsys):
     monkeypatch.setattr(kit, "run", pytest.fail)
     assert kit.main([name, "--help"]) == 0
-    assert re.fullmatch(rf"python3 kit\.py {name} .*\w{{4,}}.*\n", capsys.readouterr().out)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == (2 if name == "phone" else 1)
+    for line in lines:
+        assert re.fullmatch(rf"python3 kit\.py {name} (?:(?!python3).)*\w{{4,}}.*", line)
 
 
 def test_an_unknown_command():

@@ -7,6 +7,7 @@ import os
 import re
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -20,6 +21,7 @@ from edu_lib.techniques.quantization import quantize_static
 from tools import devices, phone
 from tools.browser import barriers
 
+pytestmark = pytest.mark.usefixtures("closed_pages")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 MILLISECONDS = 240_000
 ASK = """async (pixels) => Object.fromEntries(
@@ -121,6 +123,40 @@ def test_a_digit_is_drawn_timed_and_taken_along(networks, browser, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.browser
+def test_a_drive_that_is_chosen_again_keeps_its_pace(networks, browser, tmp_path):
+    path = phone.write_page(networks["roads"], tmp_path / "page.html")
+    page, _ = opened_page(browser, path, bypass_csp=True)
+    page.evaluate("""() => {
+        window.waiting = [];
+        window.requestAnimationFrame = (call) => window.waiting.push(call); }""")
+    page.wait_for_function("window.waiting.length", polling=100)  # the drive now stands still
+    for _ in range(2):
+        page.click("nav button[data-source=drive]")
+    assert page.evaluate("window.waiting.length") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_measurement_that_fails_is_told_and_may_be_tried_again(networks, browser, tmp_path):
+    path = phone.write_page(networks["digits"], tmp_path / "page.html")
+    page, _ = opened_page(browser, path, bypass_csp=True)
+    page.evaluate("""() => {
+        window.whole = CanvasRenderingContext2D.prototype.getImageData;
+        CanvasRenderingContext2D.prototype.getImageData = () => {
+            window.locked = document.querySelector("nav button").disabled;
+            throw 25501816; }; }""")
+    page.click("#measure")
+    page.wait_for_selector("#ms:text-is('not measured: 25501816')")
+    assert page.evaluate("window.locked")  # or another image would be drawn while it is timed
+    assert page.is_enabled("nav button[data-source=draw]")
+    page.evaluate("() => { CanvasRenderingContext2D.prototype.getImageData = window.whole; }")
+    page.click("#measure:not([disabled])")
+    page.wait_for_selector("#result:not([hidden])")
+    assert "median" in page.text_content("#ms")
+
+
+@pytest.mark.slow
+@pytest.mark.browser
 def test_axe_finds_no_barrier_before_and_after_a_measurement(networks, browser, tmp_path):
     pytest.importorskip("axe_playwright_python", reason="requirements-dev.txt has it")
     for name, path in networks.items():
@@ -154,6 +190,15 @@ def test_what_is_no_network_for_images_is_said(networks, tmp_path, capsys):
     assert "text.onnx" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.html"))
     assert phone.main([]) == 2
+
+
+def test_a_file_for_four_images_at_once_is_refused(networks, tmp_path):
+    model = onnx.load(networks["digits"])
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(model, tmp_path / "four.onnx")
+    for gpu in (False, True):
+        with pytest.raises(ValueError, match=r"four.onnx takes \[\[4, 1, 28, 28\]\]: the page"):
+            phone.write_page(tmp_path / "four.onnx", tmp_path / "page.html", gpu)
 
 
 def test_a_part_that_was_changed_is_refused(monkeypatch, tmp_path):

@@ -19,6 +19,7 @@ from edu_lib.techniques.quantization import FakeQuantize, quantize_static
 from tools import devices, phone, phone_gpu
 from tools.browser import barriers
 
+pytestmark = pytest.mark.usefixtures("closed_pages")
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--no-first-run", "--enable-unsafe-webgpu"]
 SOFTWARE_FLAGS = [
     *("--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"),
@@ -218,7 +219,9 @@ def stubbed(files, monkeypatch, tmp_path):
             "ort.jspi.bundle.min.mjs.xz": STUB.replace("SPOIL", spoil).encode(),
             "ort-wasm-simd-threaded.jspi.wasm.xz": b"",
         }
-        monkeypatch.setattr(phone, "part", lambda each: parts.get(each) or real(each))
+        monkeypatch.setattr(
+            phone, "part", lambda each: parts[each] if each in parts else real(each)
+        )
         return phone.write_page(path, tmp_path / "page.html", gpu=True)
 
     return write
@@ -261,6 +264,7 @@ def test_right_answers_of_a_gpu_are_timed_and_taken_along(stubbed, browser, tmp_
         ("digits", "() => NaN", "wrong"),
         ("digits", "(v, call) => (call > 3 ? 1.01 * v : v)", "wrong"),  # while it is measured
         ("digits", "() => { throw new Error('device lost'); }", "stopped: device lost"),
+        ("digits", "() => { throw 25501816; }", "stopped: 25501816"),  # as WebAssembly may
         ("digits", "(v, call) => { if (call > 4) throw new Error('lost'); return v; }", "stopped"),
         ("roads", "(v) => v + 0.01", "pixels change their class"),
     ],
@@ -275,6 +279,7 @@ def test_wrong_answers_of_a_gpu_give_a_sentence_and_no_time(stubbed, browser, na
     assert not {"gpu_fp32", "software_fp32"} & result.keys()
     assert result["no_gpu"] in devices.NO_GPU
     assert result["cpu_fp32"]["p50_ms"] > 0
+    assert page.text_content("#measure") == "Measure for 6 seconds"  # int8 and floats are left
 
 
 @pytest.mark.slow
@@ -395,6 +400,7 @@ def test_a_class_with_gpus_is_drawn_row_by_row(tmp_path, capsys):
         ({"gpu_fp32": GPU_ROW | {"adapter": "a\nb"}}, "'adapter'"),
         ({"gpu_fp32": GPU_ROW | {"p50_ms": float("nan")}}, "'p50_ms'"),
         ({"gpu_fp32": GPU_ROW | {"p90_ms": True}}, "'p90_ms'"),
+        ({"gpu_fp32": GPU_ROW | {"p50_ms": 10**400}}, "'p50_ms'"),
         ({"gpu_fp32": [1]}, "'gpu_fp32'"),
         ({"cpu_fp32": {"p50_ms": -1, "p90_ms": 2}}, "'p50_ms'"),
         ({"device": 7}, "'device'"),

@@ -32,8 +32,8 @@ def for_the_command():
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    folder, X = tmp_path_factory.mktemp("rows"), torch.rand(8, 3, 12, 12)
-    model = network()
+    folder, model = tmp_path_factory.mktemp("rows"), network()
+    X = torch.rand(8, 3, 12, 12)
 
     def quality(judged):
         with torch.no_grad():
@@ -80,6 +80,36 @@ def test_what_is_finished_is_not_made_again(found, monkeypatch):
 
     monkeypatch.setattr(compare, "_measured", not_again)
     assert edu.report(model, X[:1], **options).rows == report.rows
+
+
+def test_rows_are_kept_for_one_judge_one_calibration_and_one_training(monkeypatch, tmp_path):
+    whole = next(form for form in compare.forms(False) if form.name == "float32")
+    monkeypatch.setattr(compare, "forms", lambda _: [whole])
+    monkeypatch.setattr(compare, "JUDGED", 2)
+    measured = []
+
+    def made(form, *_):
+        measured.append(form.name)
+        return [compare.Row(form.name)]
+
+    monkeypatch.setattr(compare, "_measured", made)
+    model = network()
+    X = torch.rand(4, 3, 12, 12)
+    first = {"data": X, "folder": tmp_path, "progress": False}
+    other = X.clone()
+    other[3] += 1  # an input that only calibrates
+    changes = {"quality": lambda judged: 1.0}, {"data": other}, {"recover": lambda changed: None}
+    for number, more in enumerate(({}, *changes), start=1):
+        for _ in range(2):
+            edu.report(model, X[:1], **first | more)
+        assert len(measured) == number, more
+
+
+def test_a_void_time_stands_in_no_words_of_the_figure():
+    rows = [compare.Row("float32", ms=2.0), compare.Row("int8", ms=1.0, void=True)]
+    report = compare.Report("Network", "1x3x12x12", 33.0, rows)
+    assert "float32 2" in report.alt()
+    assert "int8" not in report.alt()
 
 
 def test_what_cannot_be_made_says_why_and_the_others_go_on(monkeypatch):
@@ -172,6 +202,17 @@ def test_a_name_that_is_none_ends_in_a_sentence(word, sentence):
         tool.main([word])
     with pytest.raises(SystemExit, match="must return"):
         tool.arguments_of(3)
+
+
+@pytest.mark.parametrize(
+    ("line", "raised"),
+    [("import json; json.missing", AttributeError), ("import my", ModuleNotFoundError)],
+)
+def test_what_is_wrong_in_a_learners_module_is_told_as_it_is(line, raised, monkeypatch, tmp_path):
+    (tmp_path / "my_network_of_a_test.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(raised):
+        tool.function_of("my_network_of_a_test:build")
 
 
 def test_the_template_runs_as_it_stands(found, monkeypatch, tmp_path):

@@ -6,8 +6,10 @@ import sys
 from studies import newcomer
 
 WORK = "import os\nwhile os.times().user < 0.2: pass"
+COUNTED = 0.19  # the system counts in hundredths, and their difference may lose the last digit
 
 
 def test_the_work_of_a_process_that_ended_is_counted():
-    assert newcomer.cost(lambda: subprocess.run([sys.executable, "-c", WORK], check=True)) >= 0.2
+    spent = newcomer.cost(lambda: subprocess.run([sys.executable, "-c", WORK], check=True))
+    assert spent >= COUNTED
     assert newcomer.cost(lambda: None) == 0

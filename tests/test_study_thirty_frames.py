@@ -200,3 +200,25 @@ def test_one_seed_has_no_scatter():
         {"times_128x256": times, "times_512x1024": times},
     )
     assert figures["miou_change_points_sd"] is None
+
+
+def test_a_summary_elsewhere_keeps_the_times_and_the_processor_that_they_are_of(monkeypatch):
+    stored = {"times": {"old": 1}, "rough_times": [], "machine": {"cpu": "The first"}}
+
+    def save(name, figures, command):
+        stored.update(figures, machine={"cpu": "The second"})
+
+    monkeypatch.setattr(thirty_frames, "rows", lambda chain: [{"seed": 0}])
+    monkeypatch.setattr(thirty_frames, "heavy_card", dict)
+    monkeypatch.setattr(thirty_frames, "summary", lambda heavy, steps, times: {"times": times})
+    monkeypatch.setattr(thirty_frames, "describe_machine", lambda: {"cpu": "The second"})
+    monkeypatch.setattr(thirty_frames.frame, "stored_result", lambda name: dict(stored))
+    monkeypatch.setattr(thirty_frames.edu, "save_result", save)
+    timing = thirty_frames.thirty_frames_timing
+    monkeypatch.setattr(timing, "stored_times", lambda: ({"new": 2}, ["busy"]))
+    for _ in range(2):
+        thirty_frames.summarise(timed_now=False)
+        assert (stored["times"], stored["timed_on"]) == ({"old": 1}, "The first")
+    thirty_frames.summarise(timed_now=True)
+    assert (stored["times"], stored["timed_on"]) == ({"new": 2}, "The second")
+    assert stored["rough_times"] == ["busy"]

@@ -103,7 +103,7 @@ def _times(result: dict) -> dict[str, float]:
 
 def _number(result: dict, key: str) -> float:
     value = result.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise ValueError(f"{key!r} is no number")
     return value
 

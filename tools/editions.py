@@ -54,7 +54,8 @@ def learner_edition(chapter: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A chapter as the learner gets it: holes for solutions, no outputs, no states of widgets.
 
     The argument, executed or not, stays as it is. Cells keep their ids and nbgrader's metadata;
-    what nbgrader locks, JupyterLab locks too. Raises ValueError if a solution has no end.
+    what nbgrader locks, JupyterLab locks too. Raises ValueError if a solution has no end, or if
+    there is no exercise.
     """
     lab = copy.deepcopy(chapter)
     link_docs(lab)
@@ -88,9 +89,15 @@ def known_terms() -> list[glossary.Term]:
 
 
 def number_of(chapter: nbformat.NotebookNode) -> str:
-    """The number of a chapter, by its first exercise: ch08-mask."""
+    """The number of a chapter, by its first exercise: ch08-mask.
+
+    Raises ValueError if it has none.
+    """
     ids = (cell.metadata.get("nbgrader", {}).get("grade_id") for cell in chapter.cells)
-    return next(filter(None, ids))[2:4]
+    first = next(filter(None, ids), None)
+    if first is None:
+        raise ValueError("the chapter has no exercise: its lab would have nothing to solve")
+    return first[2:4]
 
 
 def with_hole(cell: nbformat.NotebookNode) -> str:

@@ -128,14 +128,20 @@ def template(name: str) -> Template:
 
 
 def input_shape(content: bytes, name: str) -> list[int]:
-    """[channels, height, width] of the one input. Raises ValueError for any other input."""
+    """[channels, height, width] of the one input. Raises ValueError for any other input.
+
+    Its batch size must be free or 1: the page feeds image by image.
+    """
     try:
         inputs = onnx.load_model_from_string(content).graph.input
     except Exception as error:
         raise ValueError(f"{name} is no ONNX file: {error}") from None
     sizes = [[size.dim_value for size in each.type.tensor_type.shape.dim] for each in inputs]
-    if len(sizes) != 1 or len(sizes[0]) != 4 or sizes[0][1] not in (1, 3) or 0 in sizes[0][1:]:
-        raise ValueError(f"{name} takes {sizes}: the page feeds one input, [N, 1 or 3, H, W]")
+    fits = len(sizes) == 1 and len(sizes[0]) == 4 and sizes[0][0] in (0, 1)  # 0: any number
+    if not fits or sizes[0][1] not in (1, 3) or 0 in sizes[0][1:]:
+        raise ValueError(
+            f"{name} takes {sizes}: the page feeds one image, [N, 1 or 3, H, W] with a free N or 1"
+        )
     return sizes[0][1:]
 
 

@@ -71,18 +71,22 @@ def page(report: Report) -> str:
 
 
 def function_of(word: str) -> Callable[[], object]:
-    """The function that MODULE:FUNCTION names. Exits with one sentence if there is none."""
+    """The function that MODULE:FUNCTION names. Exits with one sentence if there is none.
+
+    What the module itself raises is its own, and is raised as it is.
+    """
     module, _, name = word.partition(":")
     if not module or not name:
         raise SystemExit(f"Name a function as MODULE:FUNCTION, got {word!r}.")
     try:
-        return getattr(importlib.import_module(module), name)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name and not module.startswith(error.name):
+        if not f"{module}.".startswith(f"{error.name}."):  # another one, that it imports
             raise
         raise SystemExit(f"There is no module {module!r} in the kit's folder.") from None
-    except AttributeError:
-        raise SystemExit(f"Module {module!r} has no function {name!r}.") from None
+    if not hasattr(found, name):
+        raise SystemExit(f"Module {module!r} has no function {name!r}.")
+    return getattr(found, name)
 
 
 def arguments_of(returned: object) -> dict:

@@ -97,7 +97,8 @@ class Report:
 
     def alt(self) -> str:
         """The figure in words."""
-        timed = "; ".join(f"{row.name} {row.ms:.3g}" for row in self.rows if row.ms is not None)
+        shown = (row for row in self.rows if row.ms is not None and not row.void)
+        timed = "; ".join(f"{row.name} {row.ms:.3g}" for row in shown)
         return f"Milliseconds of {self.network}, budget {self.budget_ms:g}: {timed}"
 
 
@@ -140,7 +141,8 @@ def report(
     wanted = outputs_in_batches(model, judged, BATCH_SIZE)
     todo = forms(recover is not None)
     _tell_minutes(model, X, len(todo), progress)
-    stored = None if folder is None else Path(folder) / fingerprint([model, X, judged])
+    asked = [model, X, seen, quality, recover]  # another calibration or judge makes other rows
+    stored = None if folder is None else Path(folder) / fingerprint(asked)
     rows: list[Row] = []
     for form in tqdm(todo, desc="forms", disable=not progress):
         made = _kept(stored, form.name)

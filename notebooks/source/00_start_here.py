@@ -136,9 +136,9 @@ guess
 
 # %% [markdown]
 # Now the measurement. The same network runs in two ways: step by step in PyTorch (**eager**), and
-# exported to a file in the format **ONNX**, which the program ONNX Runtime executes. The timer warms
-# up, repeats, and gives two numbers. Half of the calls were faster than **p50**, the median, and 99
-# of 100 were faster than **p99**.
+# exported to a file in the format **ONNX**, which the program ONNX Runtime executes. The timer
+# warms up, repeats, and gives two numbers. Half of the calls were faster than **p50**, the median,
+# and 99 of 100 were faster than **p99**.
 
 # %% tags=["nbval-ignore-output"]
 import tempfile
@@ -163,8 +163,8 @@ guess.reveal("under 1 ms", "its 416,520 multiplications are little work for a co
 # time between the layers, not in them. That is why we never call a network slow, or a compressed
 # one fast, before both ran in a good runtime.
 #
-# Are the numbers really the same? A network that reads digits gives ten of them, one for each digit,
-# its **logits**. The largest wins.
+# Are the numbers really the same? A network that reads digits gives ten of them, one for each
+# digit, its **logits**. The largest wins.
 
 # %%
 assert onnx.p50_ms < eager.p50_ms
@@ -173,9 +173,10 @@ same = torch.allclose(torch.from_numpy(logits), lenet(digit), atol=1e-4)
 print(f"both read a {int(logits.argmax())}; same logits: {same}")
 
 # %% [markdown]
-# In ONNX Runtime LeNet-5 fits into the budget hundreds of times. It reads one grey digit of 28x28 pixels. The
-# networks at the end of this kit read a whole street: what is road, how far is everything, where to
-# steer. They begin several times over the budget. The chapters between are about closing that gap.
+# In ONNX Runtime LeNet-5 fits into the budget hundreds of times. It reads one grey digit of 28x28
+# pixels. The networks at the end of this kit read a whole street: what is road, how far is
+# everything, where to steer. They begin several times over the budget. The chapters between are
+# about closing that gap.
 #
 # ## The map
 #
@@ -219,8 +220,8 @@ classroom.show(figure, alt="The sixteen chapters as stations of one line in five
 # - **smaller**: six ways to make a network small, each weighed as a file and timed.
 # - **finish**: a road-perception network from far over the budget to far inside it.
 #
-# **Your progress.** Each check that passes in your own copies is kept beside them, and nowhere else.
-# Run this cell again whenever you want to see how far you are.
+# **Your progress.** Each check that passes in your own copies is kept beside them, and nowhere
+# else. Run this cell again whenever you want to see how far you are.
 
 # %%
 classroom.progress()

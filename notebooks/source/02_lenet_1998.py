@@ -177,9 +177,9 @@ classroom.Explorer(draw_descent, lr=RATES)
 
 # %% [markdown]
 # **See:** up to 0.1 thirty steps are too few. From 0.5 to 2 they are plenty. At 2.5 and 2.7 the way
-# zigzags over the valley and still arrives; at 3 it leaves it. The fastest rate, 1.5, is half of the
-# one that breaks everything. That is why chapters tell the learning rate of each training, and why a
-# race between two networks is fair only if each has its own best one.
+# zigzags over the valley and still arrives; at 3 it leaves it. The fastest rate, 1.5, is half of
+# the one that breaks everything. That is why chapters tell the learning rate of each training, and
+# why a race between two networks is fair only if each has its own best one.
 #
 # So learning worked in principle. Reading digits was another matter. A fully connected layer gives
 # each unit a weight for every pixel. It must learn what a stroke is in every place of the image
@@ -252,8 +252,8 @@ classroom.show(
 # %% [markdown]
 # **4. The output compares pictures.** F6 has 84 units because a picture of 7x12 pixels has 84. Each
 # class has a fixed drawing of its digit in +1 and -1. An output unit measures the squared distance
-# between F6 and its drawing, `y_i = sum over j of (x_j - w_ij)^2`: a **radial basis function**, RBF.
-# The nearest drawing wins. These drawings are ours; the paper's are in its figure 3.
+# between F6 and its drawing, `y_i = sum over j of (x_j - w_ij)^2`: a **radial basis function**,
+# RBF. The nearest drawing wins. These drawings are ours; the paper's are in its figure 3.
 
 # %%
 drawings = lenet1998.digit_bitmaps().reshape(10, 12, 7)
@@ -427,8 +427,8 @@ modern_test
 
 # %% [markdown]
 # Half a minute or less on one core, and about one digit in a hundred is misread. Now the network of
-# 1998, with its own loss: three epochs, in batches half as large, of digits shifted by up to
-# one pixel. One thing is of our time: the optimizer is AdamW. Five thousand digits, the **validation
+# 1998, with its own loss: three epochs, in batches half as large, of digits shifted by up to one
+# pixel. One thing is of our time: the optimizer is AdamW. Five thousand digits, the **validation
 # set**, are held back to watch it, so it learns from 55,000.
 
 # %% tags=["nbval-ignore-output"] slide="One minute of training today" minutes=1
@@ -619,7 +619,8 @@ classroom.claims_table([
 # ## Explore
 #
 # Shift a seven and watch the answer. A convolution follows the stroke; the fully connected end does
-# not. At how many pixels does it break? (What leaves the picture on one side comes in on the other.)
+# not. At how many pixels does it break? (What leaves the picture on one side comes in on the
+# other.)
 
 # %% slide="Move the digit: when does the answer break?"
 def read_shifted(dx: int, dy: int):

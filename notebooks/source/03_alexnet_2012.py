@@ -156,8 +156,8 @@ quiet_guess.reveal("LeNet-5", "the learned layers pay, even here; but look at wh
 # **See:** LeNet-5 misreads the fewest, and it is the cheapest to ask: its weights are a summary,
 # while the other two carry the training images along. With fifteen times the images they have
 # fifteen times the work for each digit. But they are *easier*. Five lines, no architecture, no
-# learning rate, no seed, and training that ends at once. On the machines of 2000 that counted, and a
-# few per cent of errors were often good enough. (One seed, 2,000 digits: a difference below one
+# learning rate, no seed, and training that ends at once. On the machines of 2000 that counted, and
+# a few per cent of errors were often good enough. (One seed, 2,000 digits: a difference below one
 # point means nothing here.)
 #
 # What would make the networks worth their trouble? Images on which distances between pixels say
@@ -501,9 +501,9 @@ fastest = classroom.predict(
 fastest
 
 # %% [markdown]
-# Race them. Plain gradient descent with momentum, as in 2012. The learning rates are the study's. It
-# chose them with another seed, and tried further ones until each best one had a worse one on either
-# side.
+# Race them. Plain gradient descent with momentum, as in 2012. The learning rates are the study's.
+# It chose them with another seed, and tried further ones until each best one had a worse one on
+# either side.
 
 # %%
 few = edu.fashion_mnist().fit.subset(torch.arange(race["num_images"]))
@@ -701,11 +701,11 @@ for name, depth in every:
 # above say why. The paper's network and images were larger than ours, and it says itself that the
 # size of the effect varies with the architecture.
 #
-# And mind what these races are: {{results.relu_vs_tanh.seeds}} seeds and one set of images. Where the
-# list above says *undecided*, the lead is under two of its standard errors. With twice the maps the
-# ratio is {{results.relu_vs_tanh.epochs_ratios.wide.3:.2f}}. Four times is yours to try: call
-# `train_epochs("relu", 0.01, 8, width=32)`, and the same for tanh with 0.03. How much of the lead is
-# left?
+# And mind what these races are: {{results.relu_vs_tanh.seeds}} seeds and one set of images. Where
+# the list above says *undecided*, the lead is under two of its standard errors. With twice the maps
+# the ratio is {{results.relu_vs_tanh.epochs_ratios.wide.3:.2f}}. Four times is yours to try: call
+# `train_epochs("relu", 0.01, 8, width=32)`, and the same for tanh with 0.03. How much of the lead
+# is left?
 #
 # What we can say: a tanh that starts well is no slower to learn, and a sigmoid is. ReLU has a
 # further merit that counts on a device: it is one comparison. The seconds an epoch, printed at the

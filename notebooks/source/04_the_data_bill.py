@@ -896,7 +896,8 @@ classroom.check("ch04.images_needed", needed)
 # Write `images_for_budget(money, minutes_per_image, wage_per_hour, labels_per_image)`: how many
 # whole images the money pays for, each labelled `labels_per_image` times.
 #
-# *Example.* 900 at a wage of 15 pay 60 hours: 40 images of 90 minutes, or 13 with three labels each.
+# *Example.* 900 at a wage of 15 pay 60 hours: 40 images of 90 minutes, or 13 with three labels
+# each.
 
 # %% exercise="ch04.budget"
 def images_for_budget(

@@ -122,9 +122,9 @@ draw_times(
 # %% [markdown]
 # **See:** the green dots lie 70 to 90 times left of the grey ones. With the backward pass, which
 # training needs too, the factor for VGG-16 is 66. Look also at the dots between: the same GPU, with
-# other kernels. A **kernel** is here the small program that computes one operation, not the kernel of
-# a convolution; **cuDNN** is NVIDIA's library of kernels for its GPUs. A factor of two to four is the
-# program's, not the processor's.
+# other kernels. A **kernel** is here the small program that computes one operation, not the kernel
+# of a convolution; **cuDNN** is NVIDIA's library of kernels for its GPUs. A factor of two to four
+# is the program's, not the processor's.
 #
 # What exactly was timed? A number without that is not a result. The code of the benchmark says:
 # Torch7, the mean of {{published.cnn_benchmarks.protocol.passes}} passes in training mode, after
@@ -134,8 +134,8 @@ draw_times(
 # ## Predict: the same work on your kind of machine
 #
 # Sixteen Xeon cores of 2014 took
-# {{published.cnn_benchmarks.networks.vgg16.dual_xeon.forward_ms:,.0f}} ms for VGG-16. The machine of
-# this kit's study, *here* in the figures, has {{results.cpu_gpu.cpu.threads}} cores of today
+# {{published.cnn_benchmarks.networks.vgg16.dual_xeon.forward_ms:,.0f}} ms for VGG-16. The machine
+# of this kit's study, *here* in the figures, has {{results.cpu_gpu.cpu.threads}} cores of today
 # ({{results.cpu_gpu.cpu.name}}). It runs the same 16 images in **FP32**, numbers of 32 bits, in the
 # fastest form that we found.
 
@@ -362,8 +362,8 @@ print(f"forms that PyTorch refused on that machine: {'; '.join(cpu['failed_forms
 # ## How to time a device that answers at once
 #
 # On a CPU a call returns when the work is done. You warm up, repeat, and take the median. A GPU is
-# **asynchronous**: a call hands the work in and returns at once. The GPU works on alone. This is good
-# for speed, since the CPU prepares the next layer meanwhile. For a stopwatch it is a trap.
+# **asynchronous**: a call hands the work in and returns at once. The GPU works on alone. This is
+# good for speed, since the CPU prepares the next layer meanwhile. For a stopwatch it is a trap.
 
 # %%
 naive = classroom.predict(
@@ -540,9 +540,9 @@ print(f"the two limits meet at {roof.ridge:.1f} FLOP a byte")
 
 # %% [markdown]
 # The **arithmetic intensity** of a layer is its operations for each byte it moves. The point where
-# the two limits meet is the **ridge**. Left of it the memory is the limit: the core waits for bytes.
-# Right of it the arithmetic is. Drawn over the intensity, the two limits look like a roof: this is
-# the **roofline** of a machine.
+# the two limits meet is the **ridge**. Left of it the memory is the limit: the core waits for
+# bytes. Right of it the arithmetic is. Drawn over the intensity, the two limits look like a roof:
+# this is the **roofline** of a machine.
 #
 # ### Exercise 2: intensity and batch (2 points, 8 minutes)
 #
@@ -740,9 +740,9 @@ classroom.show(
 # enough, there is a batch below which the CPU is faster: the **crossover**. A large card may win
 # from the first image on.
 #
-# First the published times of AlexNet beside the study's machine. The Titan X is the one of 2015, the
-# Tegra X1 the GPU of a small board for robots and drones. The CPU's times are those of one program,
-# PyTorch in `channels_last`, at every batch; the next figure adds its fastest one.
+# First the published times of AlexNet beside the study's machine. The Titan X is the one of 2015,
+# the Tegra X1 the GPU of a small board for robots and drones. The CPU's times are those of one
+# program, PyTorch in `channels_last`, at every batch; the next figure adds its fastest one.
 
 # %%
 mobile = edu.load_published("mobile_gpu")
@@ -815,9 +815,9 @@ if not study["devices"]:
 # ### A GPU for eight minutes
 #
 # You may have a GPU for a short time only, borrowed or rented. `python3 -m studies.gpu_visit` asks
-# it all that this chapter asks, and ends by itself within eight minutes: naive and right timing, the
-# way there and back, formats, the roofline, how many kernels one image starts, and joules where the
-# device counts them. What it found is shown here, and the sweep joins the figure above.
+# it all that this chapter asks, and ends by itself within eight minutes: naive and right timing,
+# the way there and back, formats, the roofline, how many kernels one image starts, and joules where
+# the device counts them. What it found is shown here, and the sweep joins the figure above.
 
 # %%
 print(classroom.gpu_lines("timing", "transfer", "precisions", "roofline", "launches", "energy",
@@ -875,12 +875,13 @@ classroom.plots.frame_budget_bar(rows, ylabel="network, processor")
 
 # %% [markdown]
 # **See:** VGG-16 leaves two thirds of the frame free on the Titan X. On the board it needs almost
-# five frames, and half the bits do not save it. The network did not change. The GPU of the board has
-# its own numbers from 2015; boards became faster since, and so did what people want to run on them.
+# five frames, and half the bits do not save it. The network did not change. The GPU of the board
+# has its own numbers from 2015; boards became faster since, and so did what people want to run on
+# them.
 #
 # The CPU stands here twice, with PyTorch as in the figure before and in the fastest form found:
-# whether it beats the board's GPU depends on the program, for AlexNet in FP16 too. (The PyTorch bars
-# of the two figures come from two runs of the study, some per cent apart.) A third program,
+# whether it beats the board's GPU depends on the program, for AlexNet in FP16 too. (The PyTorch
+# bars of the two figures come from two runs of the study, some per cent apart.) A third program,
 # OpenVINO, moves times again: one road network of integers takes
 # {{results.openvino_peers.road_segmentation.times.kit_openvino.p50_ms:.1f}} ms there, and
 # {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} ms in ONNX Runtime,
@@ -973,8 +974,8 @@ share.reveal(
 # **See:** follow the dots down a panel, and the bars. A layer on all cores is ready when its last
 # core is. If one core is shared, all wait for it, in every layer. A neighbour that copies takes no
 # arithmetic away, and costs time all the same: the memory is shared too. AlexNet at batch 1 waits
-# for it anyway. (Each row is one run of 120 frames. That two loads hurt AlexNet no more than one may
-# be chance.)
+# for it anyway. (Each row is one run of 120 frames. That two loads hurt AlexNet no more than one
+# may be chance.)
 #
 # So a budget is not 33 ms. It is what is left of it beside the others, at the 99th percentile. How
 # fast must a network be alone, so that 99 of 100 frames are in time beside *one* busy neighbour?
@@ -993,8 +994,8 @@ print(f"that is {stretch:.1f} times; missed: {busy['missed']} of {busy['frames']
 print(f"33 ms at the 99th percentile ask for {budget_ms / stretch:.0f} ms alone")
 
 # %% [markdown]
-# Little more than a quarter of the budget is left to plan with. This is why the networks of the next
-# chapters aim far below the red line.
+# Little more than a quarter of the budget is left to plan with. This is why the networks of the
+# next chapters aim far below the red line.
 #
 # ### Where a GPU does not help
 #

@@ -197,9 +197,9 @@ print(server)
 #
 # Here is what surprised us. Our first server lost more than a whole frame budget on each answer,
 # with no network at all. It sent its answer in two pieces. The operating system held the second
-# piece back until the first was acknowledged, to save packets (**Nagle's algorithm**), and the other
-# side waited before it acknowledged, to save packets too. One missing argument of one line. **A
-# server is not fast because its network is fast: measure the round trip.**
+# piece back until the first was acknowledged, to save packets (**Nagle's algorithm**), and the
+# other side waited before it acknowledged, to save packets too. One missing argument of one line.
+# **A server is not fast because its network is fast: measure the round trip.**
 #
 # ## Build it: the network in between
 #
@@ -433,8 +433,8 @@ classroom.check("ch06.ages", ages_ms)
 # ## All networks, ten minutes each
 #
 # The study `studies/cloud_edge.py` did this for every profile, with the server's times as measured
-# on its own machine ({{results.cloud_edge.machine.cpu}}). The upper bar of each pair is an instant server, the lower
-# bound for any cloud; the lower bar is the server that you started above.
+# on its own machine ({{results.cloud_edge.machine.cpu}}). The upper bar of each pair is an instant
+# server, the lower bound for any cloud; the lower bar is the server that you started above.
 
 # %% tags=["hide-input"] slide="How many frames miss 33 milliseconds" tour=2
 study = edu.load_result("cloud_edge")
@@ -720,8 +720,8 @@ print("pieces of 16 bytes of the JPEG found:", sum(piece in heard for piece in p
 print("the server's answer is the same as before:", answer == plain_answer)
 
 # %% [markdown]
-# The **certificate**, the proof that a server is who it says, was made for this cell; in the world, an
-# authority signs it. The client checks it, so the relay cannot pretend to be the server.
+# The **certificate**, the proof that a server is who it says, was made for this cell; in the world,
+# an authority signs it. The client checks it, so the relay cannot pretend to be the server.
 #
 # ### And who may change it?
 #

@@ -799,8 +799,8 @@ right.grid(visible=False, axis="x")
 classroom.show(
     figure, alt="Small AlexNet, three networks. Left, accuracy over bits per weight, rounded after "
     "training: level down to 6 bits, then the networks part, and at 2 bits all fail. Right, change "
-    "after one more epoch with the rounding, mean and standard deviation: "
-    + "; ".join(f"{name} {row_of(*named)['change_points']:+.2f}" for name, named in TRAINED.items()),
+    "after one more epoch with the rounding, the means: "
+    + "; ".join(f"{name} {row_of(*key)['change_points']:+.2f}" for name, key in TRAINED.items()),
 )
 
 # %% tags=["hide-input"]
@@ -834,7 +834,7 @@ for name, named in TRAINED.items():
         compare(f"{name}: trained, over the control", row_of(*named), control)
 
 # %% [markdown]
-# **See:** left, down to 6 bits nothing happens, and 5 bits cost each network a few tenths of a
+# **See:** left, down to 6 bits nothing happens, and 5 bits cost each network less than a
 # point. At 4 bits the networks part. Two of them lose less than three points; the third, the one
 # that ships, loses a sixth to a fifth of all answers. From that one alone you would conclude that 4
 # bits ruin such a network, from the others that they are nearly free. At 3 bits all three fall,
@@ -983,7 +983,8 @@ axes.set_yticks(range(len(single)), [row["layer"] for row in single])
 axes.set(xlabel="milliseconds at batch 1", ylabel="layer", ylim=(len(single) - 0.4, -0.6))
 for height, label, colour in ((0.34, "float32", classroom.plots.FP32),
                               (0.2, "int4 weights", classroom.plots.COMPRESSED),
-                              (0.06, "int4 weights, int8 activations", classroom.plots.ACCENT)):  # fmt: skip
+                              (0.06, "int4 weights, int8 activations",
+                               classroom.plots.ACCENT)):  # fmt: skip
     axes.annotate(label, (0.98, height), xycoords="axes fraction", ha="right", color=colour,
                   fontweight="bold")  # fmt: skip
 axes.grid(visible=False, axis="y")

@@ -248,9 +248,9 @@ assert weighed["prune"]["bytes"] < weighed["whole"]["bytes"] / 4
 # ## Step 2: share
 #
 # A weight of 32 bits says more than anybody asks. Let the weights of a layer share 64 values, and
-# store for each weight *which*, its **code**: 6 bits. The table of values is the **codebook**. Which
-# 64? Those that are nearest on average: **k-means**. Each weight goes to the nearest of the 64, its
-# **centroid**. Then each centroid moves to the mean of its weights, and again.
+# store for each weight *which*, its **code**: 6 bits. The table of values is the **codebook**.
+# Which 64? Those that are nearest on average: **k-means**. Each weight goes to the nearest of the
+# 64, its **centroid**. Then each centroid moves to the mean of its weights, and again.
 #
 # ### Exercise 2: one step of k-means (2 points, 10 minutes)
 #

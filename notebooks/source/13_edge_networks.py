@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Ten years of small networks
 #
-# **Question.** Between AlexNet of 2012 and a phone that names what its camera sees lie ten years. Which ideas made
-# networks small, and do fewer multiplications mean fewer milliseconds?
+# **Question.** Between AlexNet of 2012 and a phone that names what its camera sees lie ten years.
+# Which ideas made networks small, and do fewer multiplications mean fewer milliseconds?
 #
 # | minutes to read | CPU seconds to run | before this |
 # |---|---|---|
@@ -12,7 +12,8 @@
 #
 # 1. place a network of 2014 to 2022 in its family, and build its block from scratch;
 # 2. read MACs beside milliseconds, and say whom the MACs flatter;
-# 3. let a trained network read a photograph, see where it looks, and measure what int8, 4 bits and pruning change.
+# 3. let a trained network read a photograph, see where it looks, and measure what int8, 4 bits and
+#    pruning change.
 
 # %%
 import textwrap
@@ -38,12 +39,13 @@ print("the ideas of ten years, one block each")
 # %% [markdown]
 # ## The story: deeper first, then thinner
 #
-# After 2012 the winners grew. VGG (2014) stacked 3x3 windows, sixteen layers and 15 billion MACs an image. GoogLeNet
-# of the same year went the other way: 1x1 convolutions squeeze the channels before the wide windows read them.
-# ResNet (2015) added the input of a block to its output, a **skip connection**, and networks of a hundred layers could
-# be trained.
+# After 2012 the winners grew. VGG (2014) stacked 3x3 windows, sixteen layers and 15 billion MACs an
+# image. GoogLeNet of the same year went the other way: 1x1 convolutions squeeze the channels before
+# the wide windows read them. ResNet (2015) added the input of a block to its output, a **skip
+# connection**, and networks of a hundred layers could be trained.
 #
-# Then a second line began, which asks what a phone can carry. Follow the arrows: each is an idea that was handed on.
+# Then a second line began, which asks what a phone can carry. Follow the arrows: each is an idea
+# that was handed on.
 
 # %% tags=["hide-input"] slide="Ten years of small networks: each idea is handed on" tour=1
 TREE = {  # name: (year, lane, parents)
@@ -101,22 +103,23 @@ for key, (title, idea) in IDEAS.items():
           f"   {idea}")  # fmt: skip
 
 # %% [markdown]
-# Parameters and MACs are counted here. Top 1 is what torchvision states for the weights it offers, and the authors for
-# MobileNet, EfficientNet-Lite0 and RepVGG-A0: the share of ImageNet's validation images whose first guess is right.
+# Parameters and MACs are counted here. Top 1 is what torchvision states for the weights it offers,
+# and the authors for MobileNet, EfficientNet-Lite0 and RepVGG-A0: the share of ImageNet's
+# validation images whose first guess is right.
 #
-# **See:** in the tree, the two lines meet at MobileNetV2. It has its thin layers from MobileNet and its skip connection
-# from ResNet. In the table, compare VGG-16 with MobileNetV2: equal accuracy, and about fifty times fewer MACs. ConvNeXt is the
-# counterpoint, a plain large network of 2022 that took ideas from the networks which read text (transformers) and was
-# not made for phones.
+# **See:** in the tree, the two lines meet at MobileNetV2. It has its thin layers from MobileNet and
+# its skip connection from ResNet. In the table, compare VGG-16 with MobileNetV2: equal accuracy,
+# and about fifty times fewer MACs. ConvNeXt is the counterpoint, a plain large network of 2022 that
+# took ideas from the networks which read text (transformers) and was not made for phones.
 #
-# This chapter builds four blocks of the second line: the fire module, the inverted residual, the shuffle and the gate.
-# Then it merges branches, times, and reads photographs.
+# This chapter builds four blocks of the second line: the fire module, the inverted residual, the
+# shuffle and the gate. Then it merges branches, times, and reads photographs.
 #
 # ## Squeeze: the fire module
 #
-# SqueezeNet (2016) keeps AlexNet's accuracy with 50 times fewer parameters, as its title says. Its **fire module**
-# squeezes the channels with a 1x1 convolution. Two wide layers read the squeezed map, one 1x1 and one 3x3, and their
-# outputs stand side by side.
+# SqueezeNet (2016) keeps AlexNet's accuracy with 50 times fewer parameters, as its title says. Its
+# **fire module** squeezes the channels with a 1x1 convolution. Two wide layers read the squeezed
+# map, one 1x1 and one 3x3, and their outputs stand side by side.
 
 
 # %%
@@ -146,9 +149,11 @@ print("fire module:    ", f"{macs_of(fire, 128):,} MACs")
 # %% [markdown]
 # ### Exercise 1: count a fire module (2 points, 10 minutes)
 #
-# Write `fire_parameters(inputs, squeeze, expand1, expand3)`: all weights and biases of a fire module.
+# Write `fire_parameters(inputs, squeeze, expand1, expand3)`: all weights and biases of a fire
+# module.
 #
-# *Example.* `fire_parameters(3, 2, 4, 4)` is 96: 8 to squeeze, 12 for the 1x1 half, 76 for the 3x3 half.
+# *Example.* `fire_parameters(3, 2, 4, 4)` is 96: 8 to squeeze, 12 for the 1x1 half, 76 for the 3x3
+# half.
 #
 # *Hint.* A k x k convolution has `(k * k * inputs + 1) * outputs`. What do both wide layers read?
 
@@ -167,11 +172,12 @@ classroom.check("ch13.fire", fire_parameters)
 # %% [markdown]
 # ## Thin, wide, thin: the inverted residual
 #
-# MobileNet (2017) replaced every 3x3 convolution but the first by a depthwise one and a 1x1 one: chapter 07. The deep
-# forms of ResNet are wide between their blocks and thin inside (a *bottleneck*). MobileNetV2 (2018) turned that inside
-# out. What is *stored* between blocks is thin; inside, a 1x1 convolution widens it six times, the depthwise window works
-# there, and another 1x1 makes it thin again. That last one has no activation: a ReLU on few channels would throw away
-# what was stored.
+# MobileNet (2017) replaced every 3x3 convolution but the first by a depthwise one and a 1x1 one:
+# chapter 07. The deep forms of ResNet are wide between their blocks and thin inside (a
+# *bottleneck*). MobileNetV2 (2018) turned that inside out. What is *stored* between blocks is thin;
+# inside, a 1x1 convolution widens it six times, the depthwise window works there, and another 1x1
+# makes it thin again. That last one has no activation: a ReLU on few channels would throw away what
+# was stored.
 
 
 # %%
@@ -198,7 +204,8 @@ for layer in edu.count_cost(block, (1, 24, 28, 28)).layers:
 # %% [markdown]
 # **ReLU6** cuts off at 6. A range that ends is easy to put on a grid of 256 steps (chapter 09).
 #
-# Draw a block as the number of channels between its layers, and the ideas can be told apart at a glance:
+# Draw a block as the number of channels between its layers, and the ideas can be told apart at a
+# glance:
 
 # %% tags=["hide-input"] slide="Where a block is thin"
 BLOCKS = {  # channels before, between and after the layers; the layers in between
@@ -227,17 +234,19 @@ classroom.show(figure, alt="Channels between the layers of four blocks. ResNet's
                "residual: 24, 144, 144, 24.")  # fmt: skip
 
 # %% [markdown]
-# **See:** ResNet and SqueezeNet are thin inside. The inverted residual is thin outside: what waits in memory between two
-# blocks is small.
+# **See:** ResNet and SqueezeNet are thin inside. The inverted residual is thin outside: what waits
+# in memory between two blocks is small.
 #
 # ## Groups that talk: the channel shuffle
 #
-# The 1x1 convolutions now cost most. ShuffleNet (2017) makes them in groups that do not see each other, and **deals
-# the channels out** in between, like cards, so that the next groups hold some of each. It costs no MAC.
+# The 1x1 convolutions now cost most. ShuffleNet (2017) makes them in groups that do not see each
+# other, and **deals the channels out** in between, like cards, so that the next groups hold some of
+# each. It costs no MAC.
 #
 # ### Exercise 2: shuffle (2 points, 10 minutes)
 #
-# Write `channel_shuffle(X, groups)` for X [N, C, H, W]: channel i of part g moves to place `i * groups + g`.
+# Write `channel_shuffle(X, groups)` for X [N, C, H, W]: channel i of part g moves to place
+# `i * groups + g`.
 #
 # *Example.* Six channels in 2 groups, 0 1 2 and 3 4 5, become 0 3 1 4 2 5.
 #
@@ -258,9 +267,10 @@ classroom.check("ch13.shuffle", channel_shuffle)
 # %% [markdown]
 # ## A gate for each channel: squeeze and excite, with a hard swish
 #
-# MobileNetV3 (2019) was found by a search, and took two parts along. **Squeeze and excite** looks at the mean of each
-# channel and decides a factor for it. **Swish** is an activation, `x * sigmoid(x)`. Its exponential is expensive on a
-# phone, so V3 replaces the sigmoid by straight lines:
+# MobileNetV3 (2019) was found by a search, and took two parts along. **Squeeze and excite** looks
+# at the mean of each channel and decides a factor for it. **Swish** is an activation,
+# `x * sigmoid(x)`. Its exponential is expensive on a phone, so V3 replaces the sigmoid by straight
+# lines:
 #
 #     hard_sigmoid(x) = relu6(x + 3) / 6        hard_swish(x) = x * hard_sigmoid(x)
 
@@ -292,23 +302,25 @@ print("as PyTorch's:", torch.allclose(hard_swish(x), F.hardswish(x)))
 print("MACs of the gates of 96 channels:", f"{macs_of(SqueezeExcite(96), 96):,}")
 
 # %% [markdown]
-# **See:** up to -3 it is 0. So a grid of integers in front of it (chapter 09) may end at -3: what lies below changes
-# nothing. `edu.quantize_static` uses that. And the gates are cheap, because they work on one mean for each channel.
+# **See:** up to -3 it is 0. So a grid of integers in front of it (chapter 09) may end at -3: what
+# lies below changes nothing. `edu.quantize_static` uses that. And the gates are cheap, because they
+# work on one mean for each channel.
 #
 # ## Three branches in training, one in use: reparameterization
 #
-# Many branches train well. They also cost: every branch is read from memory and written back. RepVGG (2021) trains
-# three branches and *adds them up* before use. A convolution is linear, so
+# Many branches train well. They also cost: every branch is read from memory and written back.
+# RepVGG (2021) trains three branches and *adds them up* before use. A convolution is linear, so
 #
 #     conv(X, W3) + conv(X, W1) + X  =  conv(X, W3 + padded W1 + ones in the middle)
 #
 # ### Exercise 3: merge the branches (3 points, 15 minutes)
 #
-# Write `merged(W3, b3, W1, b1)` for W3 [C, C, 3, 3] and W1 [C, C, 1, 1]: weight and bias of the one 3x3 convolution
-# that does the work of both and of the identity. The branches are added; nothing is averaged.
+# Write `merged(W3, b3, W1, b1)` for W3 [C, C, 3, 3] and W1 [C, C, 1, 1]: weight and bias of the one
+# 3x3 convolution that does the work of both and of the identity. The branches are added; nothing is
+# averaged.
 #
-# *Hint.* `F.pad(W1, (1, 1, 1, 1))` puts zeros around a 1x1 window. The identity is a 1x1 convolution too: which matrix
-# [C, C] gives each channel back unchanged?
+# *Hint.* `F.pad(W1, (1, 1, 1, 1))` puts zeros around a 1x1 window. The identity is a 1x1
+# convolution too: which matrix [C, C] gives each channel back unchanged?
 
 
 # %% exercise="ch13.merge"
@@ -324,8 +336,8 @@ def merged(W3, b3, W1, b1) -> tuple[torch.Tensor, torch.Tensor]:
 classroom.check("ch13.merge", merged)
 
 # %% [markdown]
-# Is it really the same? Floats round, and a sum in another order rounds in another way. With whole numbers nothing
-# rounds, and equal means equal in every digit.
+# Is it really the same? Floats round, and a sum in another order rounds in another way. With whole
+# numbers nothing rounds, and equal means equal in every digit.
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -343,9 +355,10 @@ print(f"two blocks of the library: {before.macs:,} MACs, {after.macs:,} after "
       "edu_lib.models.reparameterize")  # fmt: skip
 
 # %% [markdown]
-# MobileOne (2022) does the same with thin layers. GhostNet (2020) makes half of its channels from the other half with
-# cheap windows. EfficientNet (2019) asks how to grow: depth, width and image together. MnasNet (2018) let a search choose,
-# and it measured the milliseconds of a phone instead of MACs. MCUNet (2020) searches a network for 320 kB of memory.
+# MobileOne (2022) does the same with thin layers. GhostNet (2020) makes half of its channels from
+# the other half with cheap windows. EfficientNet (2019) asks how to grow: depth, width and image
+# together. MnasNet (2018) let a search choose, and it measured the milliseconds of a phone instead
+# of MACs. MCUNet (2020) searches a network for 320 kB of memory.
 #
 # ## Measure it: MACs beside milliseconds
 
@@ -421,8 +434,8 @@ classroom.show(figure,
 
 # %% [markdown]
 # **See:** orange points reach the accuracy of blue ones with a tenth of the MACs. (The two blue
-# points among the orange ones, at 400 million, are small members of a large family, RegNet.) But the
-# clock above says what that is worth: 32 times fewer MACs were not 32 times fewer milliseconds.
+# points among the orange ones, at 400 million, are small members of a large family, RegNet.) But
+# the clock above says what that is worth: 32 times fewer MACs were not 32 times fewer milliseconds.
 # Accuracy is what others published; ImageNet's images are not in this kit, and no accuracy is
 # claimed here.
 #
@@ -448,7 +461,8 @@ for key in sorted(timed, key=timed.get):
 fastest = {key: min(row[form]["p50_ms"] for form in FLOATS) for key, row in one_thread.items()}
 top1 = {key: networks[key]["published_top1"] for key in fastest}
 on_front = [key for key in sorted(fastest, key=fastest.get)
-            if not any(fastest[o] < fastest[key] and top1[o] >= top1[key] for o in fastest)]  # fmt: skip
+            if not any(fastest[o] < fastest[key] and top1[o] >= top1[key]
+                       for o in fastest)]  # fmt: skip
 print("\non the front of milliseconds (fastest float form) and published accuracy:")
 print(textwrap.fill(", ".join(on_front), 92))
 print("\nmilliseconds for each 100 million MACs:")
@@ -463,8 +477,9 @@ for key in ("vgg16", "resnet18", "mobilenet_v2", "efficientnet_b0", "mobilenet_v
 #
 # ## A trained network reads photographs
 #
-# The rest of the chapter uses **EfficientNet-Lite0** with its published weights. They came with the kit's packages; the
-# file's checksum is compared, and it is read as numbers alone, since such a file may otherwise hold code.
+# The rest of the chapter uses **EfficientNet-Lite0** with its published weights. They came with the
+# kit's packages; the file's checksum is compared, and it is read as numbers alone, since such a
+# file may otherwise hold code.
 
 # %% tags=["nbval-ignore-output"]
 model = edu.models.efficientnet_lite0_imagenet()
@@ -485,23 +500,26 @@ for name in ("chelsea", "coffee", "camera", "rocket"):
 assert "cat" in guesses(centre(photograph("chelsea")))[0][0]
 
 # %% [markdown]
-# It knows 1,000 names and must choose among them. A photographer with a tripod is a *tripod*, since no class is called
-# "photographer", and a rocket is a *missile*. It answers for every picture, also for one that it has no name for.
+# It knows 1,000 names and must choose among them. A photographer with a tripod is a *tripod*, since
+# no class is called "photographer", and a rocket is a *missile*. It answers for every picture, also
+# for one that it has no name for.
 #
-# **Your own photograph:** hold something into your camera, or open a picture from a file. The page sends it to the kernel,
-# which runs where you started the lab, and to nobody else. No picture is saved, not even in this notebook.
+# **Your own photograph:** hold something into your camera, or open a picture from a file. The page
+# sends it to the kernel, which runs where you started the lab, and to nobody else. No picture is
+# saved, not even in this notebook.
 
 # %% tags=["nbval-ignore-output"]
 classroom.Webcam(guesses)
 
 # %% [markdown]
-# The picture above is the kit's, until you take one. For the cells below, `photograph("dog.jpg")` opens any file.
+# The picture above is the kit's, until you take one. For the cells below, `photograph("dog.jpg")`
+# opens any file.
 #
 # ### Where does it look?
 #
-# The last map has 1,280 channels of 7x7. The network averages each and multiplies with the weights of a class. Do the
-# two in the other order, multiply first, and each of the 49 places says how much it speaks for that class: a **class
-# activation map** (Zhou et al. 2016).
+# The last map has 1,280 channels of 7x7. The network averages each and multiplies with the weights
+# of a class. Do the two in the other order, multiply first, and each of the 49 places says how much
+# it speaks for that class: a **class activation map** (Zhou et al. 2016).
 
 
 # %%
@@ -534,9 +552,9 @@ classroom.show(figure,
 #
 # ## What do int8, 4 bits and pruning change?
 #
-# Without ImageNet we cannot ask how often it is right. We can ask how often it *answers as before*: squares cut out of
-# photographs (**crops**) go through both networks. *Logits off* is how far all 1,000 outputs moved, as a share of their
-# own length. First 4 bits and pruning, on some crops.
+# Without ImageNet we cannot ask how often it is right. We can ask how often it *answers as before*:
+# squares cut out of photographs (**crops**) go through both networks. *Logits off* is how far all
+# 1,000 outputs moved, as a share of their own length. First 4 bits and pruning, on some crops.
 
 # %% tags=["nbval-ignore-output"]
 crops = torch.cat([as_input(each, MEAN, STD) for each in random_crops(NAMES, 20, seed=1)])
@@ -560,14 +578,17 @@ for name, changed in forms.items():
           f"{float(100 * (got - whole).norm() / whole.norm()):5.1f} %")  # fmt: skip
 
 # %% [markdown]
-# Both ruin it, and both want training afterwards, which needs ImageNet. Int8 needs none. But thin layers do not forgive:
-# a depthwise window sums nine products, and one grid step counts. So `edu.quantize_static(model, crops, accurate=True)`
-# takes two parts that chapter 09 showed: ranges that leave out the rarest values (*percentile*), and biases that make up
-# for what rounding adds on average.
+# Both ruin it, and both want training afterwards, which needs ImageNet. Int8 needs none. But thin
+# layers do not forgive: a depthwise window sums nine products, and one grid step counts. So
+# `edu.quantize_static(model, crops, accurate=True)` takes two parts that chapter 09 showed: ranges
+# that leave out the rarest values (*percentile*), and biases that make up for what rounding adds on
+# average.
 #
-# A study judged {{results.edge_quantization.efficientnet_lite0.judged}} crops of photographs that calibration had not
-# seen, in ONNX Runtime with exact sums, beside two other quantizers: ONNX Runtime's and NNCF. Each saw the same
-# {{results.edge_quantization.efficientnet_lite0.calibration_inputs}} crops; *lowest* is the worst of its calibrations.
+# A study judged {{results.edge_quantization.efficientnet_lite0.judged}} crops of photographs that
+# calibration had not seen, in ONNX Runtime with exact sums, beside two other quantizers: ONNX
+# Runtime's and NNCF. Each saw the same
+# {{results.edge_quantization.efficientnet_lite0.calibration_inputs}} crops; *lowest* is the worst
+# of its calibrations.
 
 # %% tags=["hide-input"] slide="Plain int8 changes every fifth answer of thin layers"
 study = edu.load_result("edge_quantization")["efficientnet_lite0"]
@@ -588,31 +609,47 @@ for key in (key for key in SHOWN if study.get(key, {}).get("draws", 1) > 1):
     print(f"{SHOWN[key]:34s}" + "".join(f"{percent:9.1f}" for percent in each))
 
 # %% [markdown]
-# **See:** the plain recipe keeps {{results.edge_quantization.efficientnet_lite0.minmax.agreement_percent:.0f}} % of the
-# answers, ONNX Runtime's {{results.edge_quantization.efficientnet_lite0.onnxruntime.agreement_percent:.0f}} % and NNCF
-# {{results.edge_quantization.efficientnet_lite0.nncf.agreement_percent:.0f}} %. The two parts together keep
+# **See:** the plain recipe keeps
+# {{results.edge_quantization.efficientnet_lite0.minmax.agreement_percent:.0f}} % of the answers,
+# ONNX Runtime's {{results.edge_quantization.efficientnet_lite0.onnxruntime.agreement_percent:.0f}}
+# % and NNCF {{results.edge_quantization.efficientnet_lite0.nncf.agreement_percent:.0f}} %. The two
+# parts together keep
 # {{results.edge_quantization.efficientnet_lite0.accurate.agreement_percent:.0f}} %, and
-# {{results.edge_quantization.efficientnet_lite0.mse_bias.agreement_percent:.0f}} % with *mse* ranges in place of *percentile*:
-# about half of the lost answers are back.
+# {{results.edge_quantization.efficientnet_lite0.mse_bias.agreement_percent:.0f}} % with *mse*
+# ranges in place of *percentile*: about half of the lost answers are back.
 #
-# Which photographs calibrate moves every row by points, so read the second table: it compares row with row in each
-# calibration. Both of our recipes are ahead of both peers in all three, by little in one of them, and *mse* is ahead of
-# *percentile* in all three. Which of the three plain recipes is best is undecided. On
-# {{results.edge_quantization.efficientnet_lite0.judged}} crops one standard error is about 1.5 points near 90 %.
+# Which photographs calibrate moves every row by points, so read the second table: it compares row
+# with row in each calibration. Both of our recipes are ahead of both peers in all three, by little
+# in one of them, and *mse* is ahead of *percentile* in all three. Which of the three plain recipes
+# is best is undecided. On {{results.edge_quantization.efficientnet_lite0.judged}} crops one
+# standard error is about 1.5 points near 90 %.
 #
-# The crops are hard on purpose: lawns, stars and tissue have no name among the thousand, so that a small push changes the
-# guess. How small? Let each pixel be one level of 255 brighter or darker at random, which no eye sees. The float network
-# itself then keeps only {{results.edge_quantization.efficientnet_lite0.noise.agreement_percent:.0f}} % of its own answers. Int8
-# with right biases disturbs them less than that, and a demand of 95 % would be stricter than the pictures are.
+# The crops are hard on purpose: lawns, stars and tissue have no name among the thousand, so that a
+# small push changes the guess. How small? Let each pixel be one level of 255 brighter or darker at
+# random, which no eye sees. The float network itself then keeps only
+# {{results.edge_quantization.efficientnet_lite0.noise.agreement_percent:.0f}} % of its own answers
+# (sd {{results.edge_quantization.efficientnet_lite0.noise.agreement_percent_sd:.0f}} over
+# {{results.edge_quantization.efficientnet_lite0.noise.draws}} draws). Int8 with right biases keeps
+# {{results.edge_quantization.efficientnet_lite0.accurate.agreement_percent:.0f}} % (sd
+# {{results.edge_quantization.efficientnet_lite0.accurate.agreement_percent_sd:.0f}}) with
+# `accurate=True`. Whether it disturbs them less than such noise is undecided; more it does not, as
+# far as three draws tell. A demand of 95 % would be stricter than the pictures are.
 #
-# Where answers are no close calls, int8 hardly shows. A small network with ReLU6 that reads clothes keeps
-# {{results.edge_quantization.relu6.accurate.agreement_percent:.1f}} % of its answers with `accurate=True` and
-# {{results.edge_quantization.relu6.mse_bias.agreement_percent:.1f}} % with *mse* ranges and right biases, where ONNX Runtime's
-# quantizer keeps {{results.edge_quantization.relu6.onnxruntime.agreement_percent:.1f}} % and NNCF
-# {{results.edge_quantization.relu6.nncf.agreement_percent:.1f}} %: {{results.edge_quantization.relu6.judged:,}} images, means of
-# three calibrations.
+# Where answers are no close calls, int8 hardly shows. A small network with ReLU6 that reads clothes
+# keeps {{results.edge_quantization.relu6.accurate.agreement_percent:.1f}} % of its answers
+# (sd {{results.edge_quantization.relu6.accurate.agreement_percent_sd:.1f}}) with `accurate=True` and
+# {{results.edge_quantization.relu6.mse_bias.agreement_percent:.1f}} %
+# (sd {{results.edge_quantization.relu6.mse_bias.agreement_percent_sd:.1f}}) with *mse* ranges and
+# right biases, where ONNX Runtime's quantizer keeps
+# {{results.edge_quantization.relu6.onnxruntime.agreement_percent:.1f}} %
+# (sd {{results.edge_quantization.relu6.onnxruntime.agreement_percent_sd:.1f}}) and NNCF
+# {{results.edge_quantization.relu6.nncf.agreement_percent:.1f}} %
+# (sd {{results.edge_quantization.relu6.nncf.agreement_percent_sd:.1f}}):
+# {{results.edge_quantization.relu6.judged:,}} images, means of three calibrations. That the first
+# is ahead of ONNX Runtime's is undecided; the second is, calibration by calibration.
 #
-# And what does int8 bring in milliseconds? Against the fastest float form of each network, at one thread:
+# And what does int8 bring in milliseconds? Against the fastest float form of each network, at one
+# thread:
 
 # %% tags=["hide-input"]
 INT8_FORMS = {"onnxruntime_int8": "ONNX Runtime, 8 bits",
@@ -628,7 +665,8 @@ def show_gains(gains: dict) -> None:
                            ("large", [k for k in each if not k.startswith(SMALL)])):  # fmt: skip
             mean = np.exp(np.mean([np.log(each[key]) for key in keys]))
             print(f"{title}, {len(keys):2d} {name} networks: {mean:.2f} times as fast "
-                  f"({min(each[k] for k in keys):.2f} to {max(each[k] for k in keys):.2f})")  # fmt: skip
+                  f"({min(each[k] for k in keys):.2f} to "
+                  f"{max(each[k] for k in keys):.2f})")  # fmt: skip
 
 
 gains = edu.load_result("edge_networks")["gains"]
@@ -639,14 +677,15 @@ for key in gains["onnxruntime_int8_7_bits"]["slower"]:
     print(f"{key:20s} " + ", ".join(f"{kind} {share:.0f}" for kind, share in spent.items()))
 
 # %% [markdown]
-# **See:** on this processor, which multiplies no bytes in one step (no VNNI), int8 makes small networks hardly faster, and
-# some slower. Gates are one reason: Sigmoid or HardSigmoid, the product (Mul), and the steps from integers to floats and
-# back (DequantizeLinear, QuantizeLinear) stand beside the convolutions. In MNASNet it is the convolutions themselves.
+# **See:** on this processor, which multiplies no bytes in one step (no VNNI), int8 makes small
+# networks hardly faster, and some slower. Gates are one reason: Sigmoid or HardSigmoid, the product
+# (Mul), and the steps from integers to floats and back (DequantizeLinear, QuantizeLinear) stand
+# beside the convolutions. In MNASNet it is the convolutions themselves.
 #
 # ### The same networks on another processor
 #
-# Is that int8, or this processor? The study ran once more on an Intel Xeon whose instructions multiply whole tiles of
-# bytes (AMX): the same networks, with files made there by the same recipe.
+# Is that int8, or this processor? The study ran once more on an Intel Xeon whose instructions
+# multiply whole tiles of bytes (AMX): the same networks, with files made there by the same recipe.
 
 # %% tags=["hide-input"]
 second = edu.load_result("edge_networks_amx")
@@ -665,36 +704,42 @@ print("\nslower than floats there, in both runtimes:",
 
 # %% [markdown]
 # **See:** over all networks the int8 files are
-# {{results.edge_networks_amx.gains.onnxruntime_int8.geometric_mean:.2f}} times as fast there as the fastest floats in
-# ONNX Runtime, and {{results.edge_networks_amx.gains.openvino_int8_7_bits.geometric_mean:.2f}} times in OpenVINO. Dense
-# networks gain most: ResNet-18 {{results.edge_networks_amx.gains.onnxruntime_int8.each.resnet18:.1f}} times in the one and
-# {{results.edge_networks_amx.gains.openvino_int8_7_bits.each.resnet18:.1f}} in the other. EfficientNet-B0 and both
-# MobileNetV3, which have gates, lose in ONNX Runtime on both processors; in OpenVINO on the second they do not. Weights of
-# 8 bits take there what 7 bits take, since all sums are exact. **Which program reads the file can decide more than which
-# instructions the processor has.** DenseNet-121 is missing in this table: OpenVINO's process ended on its int8 file.
+# {{results.edge_networks_amx.gains.onnxruntime_int8.geometric_mean:.2f}} times as fast there as the
+# fastest floats in ONNX Runtime, and
+# {{results.edge_networks_amx.gains.openvino_int8_7_bits.geometric_mean:.2f}} times in OpenVINO.
+# Dense networks gain most: ResNet-18
+# {{results.edge_networks_amx.gains.onnxruntime_int8.each.resnet18:.1f}} times in the one and
+# {{results.edge_networks_amx.gains.openvino_int8_7_bits.each.resnet18:.1f}} in the other.
+# EfficientNet-B0 and both MobileNetV3, which have gates, lose in ONNX Runtime on both processors;
+# in OpenVINO on the second they do not. Weights of 8 bits take there what 7 bits take, since all
+# sums are exact. **Which program reads the file can decide more than which instructions the
+# processor has.** DenseNet-121 is missing in this table: OpenVINO's process ended on its int8 file.
 #
 # ## Where it does not help
 #
 # - **MACs are not milliseconds.** Choose by measuring on the machine that will run it.
-# - **Thin layers and int8.** Chapter 09 rounded a dense road network without a measurable loss. The same plain recipe
-#   changes every fifth answer here.
-# - **A thousand names.** The network answers with one of its classes, also for a picture of none of them.
+# - **Thin layers and int8.** Chapter 09 rounded a dense road network without a measurable loss. The
+#   same plain recipe changes every fifth answer here.
+# - **A thousand names.** The network answers with one of its classes, also for a picture of none of
+#   them.
 #
 # ## Your network through all of it
 #
-# `edu.report` takes any network and an input, makes every form that this kit can make of it, and shows them in one table. With
-# `data` it quantizes too. `your_network.ipynb`, beside the chapters, is a template to fill in; `python3 kit.py report
-# MODULE:FUNCTION` writes a page.
+# `edu.report` takes any network and an input, makes every form that this kit can make of it, and
+# shows them in one table. With `data` it quantizes too. `your_network.ipynb`, beside the chapters,
+# is a template to fill in; `python3 kit.py report MODULE:FUNCTION` writes a page.
 #
 # Was it right? `studies.report_networks` makes each form a second way and compares the answers, on
-# {{results.report_networks.summary.networks}} networks of torchvision with random weights. `edu.report` came to its end on every
-# one, made {{results.report_networks.summary.made}} of {{results.report_networks.summary.forms}} forms and gave its reason for
-# each of the others. Forms that answer wrongly: {{results.report_networks.summary.wrong}}.
+# {{results.report_networks.summary.networks}} networks of torchvision with random weights.
+# `edu.report` came to its end on every one, made {{results.report_networks.summary.made}} of
+# {{results.report_networks.summary.forms}} forms and gave its reason for each of the others. Forms
+# that answer wrongly: {{results.report_networks.summary.wrong}}.
 #
-# In {{results.report_networks.summary.explained}} more forms the two ways differ by more than the study allows, and rounding
-# alone explains it: it grows on its way through a deep network, most of all through an untrained one. Send every half to the
-# other integer, and the answers of these int8 networks move further than the two ways are apart. For a form in floats, both
-# ways computed once more in float64, and agreed.
+# In {{results.report_networks.summary.explained}} more forms the two ways differ by more than the
+# study allows, and rounding alone explains it: it grows on its way through a deep network, most of
+# all through an untrained one. Send every half to the other integer, and the answers of these int8
+# networks move further than the two ways are apart. For a form in floats, both ways computed once
+# more in float64, and agreed.
 
 # %% [markdown]
 # ## Claims
@@ -726,12 +771,14 @@ classroom.ledger(upto="13")
 # %% [markdown]
 # ## Key points
 #
-# - Squeeze first, look wide in few channels, deal groups out, weigh channels, merge branches: each idea saves work in one
-#   place.
-# - MACs are counted, milliseconds are measured: 32 times fewer of the one were not 32 times fewer of the other.
-# - This thin network loses every fifth answer to plain int8. Ranges without the rarest values and right biases bring
-#   about half of them back.
-# - What int8 brings in milliseconds depends on the processor, and on the program that runs the file.
+# - Squeeze first, look wide in few channels, deal groups out, weigh channels, merge branches: each
+#   idea saves work in one place.
+# - MACs are counted, milliseconds are measured: 32 times fewer of the one were not 32 times fewer
+#   of the other.
+# - This thin network loses every fifth answer to plain int8. Ranges without the rarest values and
+#   right biases bring about half of them back.
+# - What int8 brings in milliseconds depends on the processor, and on the program that runs the
+#   file.
 # - A trained network can be judged without labels: how often does it answer as before?
 #
 # **Terms.**

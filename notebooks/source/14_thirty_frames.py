@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Thirty frames: everything together
 #
-# **Question.** Three heavy networks read a road, and they miss the 33 ms of a frame by far. What is left of the
-# milliseconds, and of the quality, when every technique of this kit works on them, one after another?
+# **Question.** Three heavy networks read a road, and they miss the 33 ms of a frame by far. What is
+# left of the milliseconds, and of the quality, when every technique of this kit works on them, one
+# after another?
 #
 # | minutes to read | CPU seconds to run | before this |
 # |---|---|---|
@@ -10,7 +11,8 @@
 #
 # **Objectives.** After this chapter you can
 #
-# 1. put sharing, separable convolutions, distillation, pruning and rounding into one recipe, and read its card after each step;
+# 1. put sharing, separable convolutions, distillation, pruning and rounding into one recipe, and
+#    read its card after each step;
 # 2. say what a combined gain is, and why it need not be the product of the single ones;
 # 3. tell two clocks apart, frames answered a second and metres driven before the answer;
 # 4. judge a warning system by what it warns of, and say where a network breaks.
@@ -40,15 +42,17 @@ print("the chain:", " -> ".join(study["steps"]), "| seeds:", study["seeds"])
 # %% [markdown]
 # ## The story: a car's processor
 #
-# A camera behind the windscreen takes thirty pictures a second. A small processor must say of each one what is where,
-# how far it is, and where to steer, and it must say so before the next picture comes: the **frame budget** of
-# chapter 00, 33 ms. The article that this kit teaches ends there: warnings and an augmented view, on one core.
+# A camera behind the windscreen takes thirty pictures a second. A small processor must say of each
+# one what is where, how far it is, and where to steer, and it must say so before the next picture
+# comes: the **frame budget** of chapter 00, 33 ms. The article that this kit teaches ends there:
+# warnings and an augmented view, on one core.
 #
-# **The roads are synthetic.** Training and test scenes come from one generator. Qualities say how well a network
-# has learned this generator, and nothing about a real road. Milliseconds and bytes are as real as any.
+# **The roads are synthetic.** Training and test scenes come from one generator. Qualities say how
+# well a network has learned this generator, and nothing about a real road. Milliseconds and bytes
+# are as real as any.
 #
-# The three heavy networks of chapter 12 answer well: {{results.thirty_frames.heavy.test.miou:.1f}} % mean IoU,
-# {{results.thirty_frames.heavy.test.delta1:.1f}} % of the depths within 25 %, steering
+# The three heavy networks of chapter 12 answer well: {{results.thirty_frames.heavy.test.miou:.1f}}
+# % mean IoU, {{results.thirty_frames.heavy.test.delta1:.1f}} % of the depths within 25 %, steering
 # {{results.thirty_frames.heavy.test.steering_error_deg:.3f}} degrees off. And they are late:
 
 # %% slide="Three heavy networks: several frames late" minutes=1
@@ -59,7 +63,8 @@ classroom.plots.frame_budget_bar(
 )
 
 # %% [markdown]
-# **See:** even in the faster runtime, three networks one after another take several frames. Guess before you read on.
+# **See:** even in the faster runtime, three networks one after another take several frames. Guess
+# before you read on.
 
 # %%
 guess = classroom.predict(
@@ -73,9 +78,10 @@ guess
 # %% [markdown]
 # ## One network, made to be small
 #
-# `SmallRoadNet` puts three chapters into one form. It **shares** an encoder and a decoder among three tasks (chapter
-# 12). Its blocks are **depthwise separable**, each with a skip connection (chapter 07). Its decoder *adds* what the
-# encoder saw instead of joining it, as a feature pyramid does (Lin et al. 2017), so that the maps stay narrow.
+# `SmallRoadNet` puts three chapters into one form. It **shares** an encoder and a decoder among
+# three tasks (chapter 12). Its blocks are **depthwise separable**, each with a skip connection
+# (chapter 07). Its decoder *adds* what the encoder saw instead of joining it, as a feature pyramid
+# does (Lin et al. 2017), so that the maps stay narrow.
 #
 # One more choice saves work: the answers for pixels come at half the height and width, and each
 # becomes four pixels in the end. The price is paid by thin things, such as markings and signs.
@@ -104,26 +110,29 @@ print(f"times fewer          {heavy['params'] / cost.params:5.0f}              "
 # %% [markdown]
 # ## Three steps
 #
-# The network above knows nothing. The study `studies/thirty_frames.py` takes it through three steps, and writes a card
-# after each one:
+# The network above knows nothing. The study `studies/thirty_frames.py` takes it through three
+# steps, and writes a card after each one:
 #
-# - **D, distil.** It learns from {{results.thirty_frames.plan.scenes:,}} generated scenes. The labels of the generator
-#   are free and perfect; the three heavy networks answer {{results.thirty_frames.plan.taught:,}} of the scenes besides, and
-#   there their answers count half (chapter 11). The first {{results.thirty_frames.plan.small_epochs}} epochs see every
-#   scene at half its size, where a step takes a quarter of the time; {{results.thirty_frames.plan.num_epochs.D}} more
-#   see it whole.
-# - **P, prune.** Channels go until {{results.thirty_frames.plan.mac_share:.0%}} of the MACs are left, in multiples of 8,
-#   as many floats as a register of this processor holds. Then it recovers for {{results.thirty_frames.plan.num_epochs.P}} epochs (chapter 08).
-# - **Q, quantize.** It learns with rounding, {{results.thirty_frames.plan.num_epochs.Q}} epoch, and becomes integers:
-#   activations of 8 bits, weights of {{results.thirty_frames.plan.weight_bits}}, so that sums are exact on every processor
-#   (chapter 09).
+# - **D, distil.** It learns from {{results.thirty_frames.plan.scenes:,}} generated scenes. The
+#   labels of the generator are free and perfect; the three heavy networks answer
+#   {{results.thirty_frames.plan.taught:,}} of the scenes besides, and there their answers count
+#   half (chapter 11). The first {{results.thirty_frames.plan.small_epochs}} epochs see every scene
+#   at half its size, where a step takes a quarter of the time;
+#   {{results.thirty_frames.plan.num_epochs.D}} more see it whole.
+# - **P, prune.** Channels go until {{results.thirty_frames.plan.mac_share:.0%}} of the MACs are
+#   left, in multiples of 8, as many floats as a register of this processor holds. Then it recovers
+#   for {{results.thirty_frames.plan.num_epochs.P}} epochs (chapter 08).
+# - **Q, quantize.** It learns with rounding, {{results.thirty_frames.plan.num_epochs.Q}} epoch, and
+#   becomes integers: activations of 8 bits, weights of {{results.thirty_frames.plan.weight_bits}},
+#   so that sums are exact on every processor (chapter 09).
 #
-# **How long a training is that?** A short one, made for one core of a small machine. The plan stands in
-# `studies/thirty_frames_steps.py`; on a GPU `--device cuda` runs the same steps, and a longer plan has time there.
+# **How long a training is that?** A short one, made for one core of a small machine. The plan
+# stands in `studies/thirty_frames_steps.py`; on a GPU `--device cuda` runs the same steps, and a
+# longer plan has time there.
 #
 # The columns of the table: millions of MACs; kilobytes of the file; **mIoU**, the mean IoU of the
-# classes in percent (chapter 12); **delta1**, the percent of the depths within 25 % of the truth; and
-# the mean error of the steering angle.
+# classes in percent (chapter 12); **delta1**, the percent of the depths within 25 % of the truth;
+# and the mean error of the steering angle.
 
 # %%
 # delta1: the share of depths within 25 %; degrees: how far the steering is off, on average
@@ -160,13 +169,14 @@ for chain, name in NAMES.items():
 # {{results.thirty_frames.steering_change_percent:+.0f}} %
 # (sd {{results.thirty_frames.steering_change_percent_sd:.0f}}).
 #
-# Look at which step costs quality and which does not. Rounding is nearly free. Most of what is lost is lost
-# in D.
+# Look at which step costs quality and which does not. Rounding is nearly free. Most of what is lost
+# is lost in D.
 #
 # ### Where do the points go?
 #
-# One suspect needs no training to be heard: the answers at half the size. Take the **truth**, let each four pixels
-# vote for one class, and make the winner four pixels again. Judge that like an answer.
+# One suspect needs no training to be heard: the answers at half the size. Take the **truth**, let
+# each four pixels vote for one class, and make the winner four pixels again. Judge that like an
+# answer.
 
 # %%
 ceiling = classroom.predict(
@@ -194,19 +204,22 @@ print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
                               for each in columns.values()))  # fmt: skip
 
 # %% [markdown]
-# **See:** with the truth itself, half-size answers reach {{results.thirty_frames_gap.ceiling.vote.miou:.1f}} %, about what the
-# heavy network reaches. So the half size sets a limit, and the small network is far below it. The last
-# column is the same network, trained for as long and from labels alone, that answers at the whole size:
-# its last layer gives four values for each pixel, which are laid side by side
-# (**sub-pixel convolution**, Shi et al. 2016). Its markings are better, and its mean is
-# {{results.thirty_frames_gap.fine.test.miou:.1f}} % against {{results.thirty_frames_gap.classes_of.half_size.miou:.1f}} %.
-# One seed each: about a point, where seeds scatter by half of one. And it takes
-# {{results.thirty_frames_gap.times.fine.p50_ms:.1f}} ms in ONNX Runtime, where half-size answers take
-# {{results.thirty_frames_gap.times.half_size.p50_ms:.1f}} (one core of the second processor, below).
+# **See:** with the truth itself, half-size answers reach
+# {{results.thirty_frames_gap.ceiling.vote.miou:.1f}} %, about what the heavy network reaches. So
+# the half size sets a limit, and the small network is far below it. The last column is the same
+# network, trained for as long and from labels alone, that answers at the whole size: its last layer
+# gives four values for each pixel, which are laid side by side (**sub-pixel convolution**, Shi et
+# al. 2016). Its markings are better, and its mean is
+# {{results.thirty_frames_gap.fine.test.miou:.1f}} % against
+# {{results.thirty_frames_gap.classes_of.half_size.miou:.1f}} %. One seed each: about a point, where
+# seeds scatter by half of one. And it takes {{results.thirty_frames_gap.times.fine.p50_ms:.1f}} ms
+# in ONNX Runtime, where half-size answers take
+# {{results.thirty_frames_gap.times.half_size.p50_ms:.1f}} (one core of the second processor,
+# below).
 #
-# So the half size is not where most of the points went. They are lost by a network of a hundredth of the MACs in a
-# short training, most of them at persons and signs, which are rare and small. Which of the two costs how much was
-# not measured.
+# So the half size is not where most of the points went. They are lost by a network of a hundredth
+# of the MACs in a short training. Persons and signs, which are rare and small, lose most. Which of
+# the two costs how much, the size or the training, was not measured.
 
 # %% slide="One network, step by step, on one core" tour=2
 classroom.plots.frame_budget_bar(
@@ -227,20 +240,23 @@ guess.reveal(answer, "One network instead of three, separable layers, and few ch
 
 # %% [markdown]
 # From the bytes of an image to classes, metres and degrees, the int8 file that ships is
-# {{results.thirty_frames.gain_vs_onnxruntime:.0f}} times faster than the three heavy networks in ONNX Runtime and
-# {{results.thirty_frames.gain_vs_eager:.0f}} times faster than they are in PyTorch. One core answers
-# {{results.thirty_frames.fps:,.0f}} frames a second with it, and {{results.thirty_frames.fps_512x1024:.0f}} at 512x1024.
-# The same network in floats, a larger file, answers {{results.thirty_frames.fp32.fps:,.0f}}, and
+# {{results.thirty_frames.gain_vs_onnxruntime:.0f}} times faster than the three heavy networks in
+# ONNX Runtime and {{results.thirty_frames.gain_vs_eager:.0f}} times faster than they are in
+# PyTorch. One core answers {{results.thirty_frames.fps:,.0f}} frames a second with it, and
+# {{results.thirty_frames.fps_512x1024:.0f}} at 512x1024. The same network in floats, a larger file,
+# answers {{results.thirty_frames.fp32.fps:,.0f}}, and
 # {{results.thirty_frames.fp32.fps_512x1024:.0f}} at 512x1024.
 #
-# **A surprise.** Chapter 09 made a heavy network three times faster with int8. Here int8 *loses*: it is
-# {{results.thirty_frames.int8_gain:.2f}} times as fast as floats on the network before pruning. This processor
-# has no dot products of bytes (VNNI), so exact sums cost extra instructions. What int8 buys here is the file.
+# **A surprise.** Chapter 09 made a heavy network three times faster with int8. Here int8 *loses*:
+# it is {{results.thirty_frames.int8_gain:.2f}} times as fast as floats on the network before
+# pruning. This processor has no dot products of bytes (VNNI), so exact sums cost extra
+# instructions. What int8 buys here is the file.
 #
 # ### The same files on another processor
 #
-# Chapter 13 measured its networks on a second processor, an Intel Xeon with AMX, which multiplies tiles of bytes. Here are both,
-# one core each: milliseconds for 128x256, then frames a second from image to answer.
+# Chapter 13 measured its networks on a second processor, an Intel Xeon with AMX, which multiplies
+# tiles of bytes. Here are both, one core each: milliseconds for 128x256, then frames a second from
+# image to answer.
 
 # %% tags=["hide-input"]
 amx, amx_quality = (edu.load_result(f"{name}_amx") for name in
@@ -258,7 +274,8 @@ for name, key in TIMED.items():
     print(f"{name:34s}{first}{there[key]['p50_ms']:9.2f}")
 print(f"\n{'frames a second':34s}{'AVX2':>9s}{'AMX':>9s}")
 first_quality = edu.load_result("thirty_frames_quality")
-for name, form, pair in (("small, int8", "DPQ", (study, amx)), ("small, floats", "DP", (study, amx)),
+for name, form, pair in (("small, int8", "DPQ", (study, amx)),
+                         ("small, floats", "DP", (study, amx)),
                          ("quality first, int8", "int8", (first_quality, amx_quality)),
                          ("quality first, floats", "float", (first_quality, amx_quality))):
     for size in ("128x256", "256x512", "512x1024"):
@@ -267,21 +284,22 @@ for name, form, pair in (("small, int8", "DPQ", (study, amx)), ("small, floats",
 
 # %% [markdown]
 # **See:** a processor that multiplies tiles of bytes, and int8 still loses in ONNX Runtime:
-# {{results.thirty_frames_amx.int8_gain:.2f}} times as fast as floats on the network before pruning. OpenVINO
-# reads the same file in {{results.thirty_frames_amx.final_ms.openvino:.1f}} ms, ONNX Runtime in
-# {{results.thirty_frames_amx.final_ms.onnxruntime:.1f}}. So it is neither the integers nor the
-# instructions alone: a runtime must have a fast kernel for each of your layers. There, the int8 file is
-# {{results.thirty_frames_amx.gain_vs_eager:.0f}} times faster from image to answer than the three heavy networks in
-# PyTorch, {{results.thirty_frames_amx.gain_vs_onnxruntime:.0f}} times faster than in ONNX Runtime, and
-# {{results.thirty_frames_amx.gain_vs_openvino:.0f}} times faster than in OpenVINO.
+# {{results.thirty_frames_amx.int8_gain:.2f}} times as fast as floats on the network before pruning.
+# OpenVINO reads the same file in {{results.thirty_frames_amx.final_ms.openvino:.1f}} ms, ONNX
+# Runtime in {{results.thirty_frames_amx.final_ms.onnxruntime:.1f}}. So it is neither the integers
+# nor the instructions alone: a runtime must have a fast kernel for each of your layers. There, the
+# int8 file is {{results.thirty_frames_amx.gain_vs_eager:.0f}} times faster from image to answer
+# than the three heavy networks in PyTorch, {{results.thirty_frames_amx.gain_vs_onnxruntime:.0f}}
+# times faster than in ONNX Runtime, and {{results.thirty_frames_amx.gain_vs_openvino:.0f}} times
+# faster than in OpenVINO.
 #
-# Read small differences with care. Each number is the median of three measurements, each calm in itself, and yet one network
-# took {{results.thirty_frames_amx.pruned_p50s_ms.0:.1f}} ms in one of them and
-# {{results.thirty_frames_amx.pruned_p50s_ms.2:.1f}} in another; why was not found. Factors below 1.6 between two rows
-# are undecided.
+# Read small differences with care. Each number is the median of three measurements, each calm in
+# itself, and yet one network took {{results.thirty_frames_amx.pruned_p50s_ms.0:.1f}} ms in one of
+# them and {{results.thirty_frames_amx.pruned_p50s_ms.2:.1f}} in another; why was not found. Factors
+# below 1.6 between two rows are undecided.
 #
-# A GPU needs many images at a time to have enough to do, and a car has one (chapter 05). Here are the GPUs that were
-# visited, with one of the heavy networks and the small one before pruning:
+# A GPU needs many images at a time to have enough to do, and a car has one (chapter 05). Here are
+# the GPUs that were visited, with one of the heavy networks and the small one before pruning:
 
 # %%
 print(classroom.gpu_lines(networks=("road_heavy", "road_small")))
@@ -289,7 +307,8 @@ print(classroom.gpu_lines(networks=("road_heavy", "road_small")))
 # %% [markdown]
 # ## Do it yourself: prune, and look
 #
-# The steps are calls that you know. Here is P without its recovery, on the network that step D left:
+# The steps are calls that you know. Here is P without its recovery, on the network that step D
+# left:
 
 # %%
 learned = student()
@@ -301,13 +320,15 @@ print("at most the share that was asked for is left:", share <= study["plan"]["m
 print("still one network for three tasks:", ", ".join(pruned(X)))
 
 # %% [markdown]
-# `skip=HEADS` keeps the layers that answer: their channels are classes, not features. Channels that meet in an addition
-# go together, out of every layer that makes, carries or reads them (chapter 08).
+# `skip=HEADS` keeps the layers that answer: their channels are classes, not features. Channels that
+# meet in an addition go together, out of every layer that makes, carries or reads them (chapter
+# 08).
 #
 # ## The file that ships
 #
-# `data/weights/thirty_frames.30f` holds everything: {{results.thirty_frames.file_bytes:,}} bytes. Decoded, it is a network of
-# integers. Does the kit's own integer engine, a few hundred lines of NumPy, compute what ONNX Runtime computes?
+# `data/weights/thirty_frames.30f` holds everything: {{results.thirty_frames.file_bytes:,}} bytes.
+# Decoded, it is a network of integers. Does the kit's own integer engine, a few hundred lines of
+# NumPy, compute what ONNX Runtime computes?
 
 # %%
 final = final_network()
@@ -325,33 +346,38 @@ for name, mine in sorted(edu.IntegerNetwork(onnx_file).run(image.numpy()).items(
 # Not close: equal. Sums of integers are exact in any order, and weights of 7 bits leave no pair of
 # products that overflows in 16 bits.
 #
-# **Take it along.** `python3 kit.py phone thirty_frames` makes one web page of this network, with a runtime and a drive
-# inside. It opens on a phone without a network and shows the milliseconds there. In Chromium on the second processor it was
-# ready after {{results.phone_page.boot_seconds:.1f}} s and answered {{results.phone_page.fps:.0f}} frames a second in
-# WebAssembly: {{results.phone_page.p50_ms:.0f}} ms a frame, where ONNX Runtime itself takes
-# {{results.phone_page.native_p50_ms:.1f}} ms there. Chapter 09 shows the network as one file in C.
+# **Take it along.** `python3 kit.py phone thirty_frames` makes one web page of this network, with a
+# runtime and a drive inside. It opens on a phone without a network and shows the milliseconds
+# there. In Chromium on the second processor it was ready after
+# {{results.phone_page.boot_seconds:.1f}} s and answered {{results.phone_page.fps:.0f}} frames a
+# second in WebAssembly: {{results.phone_page.p50_ms:.0f}} ms a frame, where ONNX Runtime itself
+# takes {{results.phone_page.native_p50_ms:.1f}} ms there. Chapter 09 shows the network as one file
+# in C.
 #
-# With `--gpu` the page is twice as large and brings **the GPU** in, where the browser has WebGPU. WebGPU has no integer
-# kernels, so the page holds the network in floats too: the same rounded weights, activations as they come. It times the
-# processor in int8, the processor in floats and the GPU in floats, a block of each in turn. The GPU's time includes sending
-# the image and fetching the answer.
+# With `--gpu` the page is twice as large and brings **the GPU** in, where the browser has WebGPU.
+# WebGPU has no integer kernels, so the page holds the network in floats too: the same rounded
+# weights, activations as they come. It times the processor in int8, the processor in floats and the
+# GPU in floats, a block of each in turn. The GPU's time includes sending the image and fetching the
+# answer.
 #
-# A time counts only with the right answer, so the page compares answers first: noise and the drive's first images, on GPU
-# and processor. They may differ by what float32 rounding can move, no more. If a GPU errs, the page says by how much and
-# shows no time of it.
+# A time counts only with the right answer, so the page compares answers first: noise and the
+# drive's first images, on GPU and processor. They may differ by what float32 rounding can move, no
+# more. If a GPU errs, the page says by how much and shows no time of it.
 #
-# This is no formality. Version 1.30.0 of the runtime computes two kinds of convolution wrongly on a GPU: input channels
-# whose number divides by 3 and not by 4, and groups whose outputs its vectors of four do not fit, six for example
-# (`findings/onnxruntime_web_conv.sh`). LeNet-5 has one of the first kind, this network none. The page's float file gives
-# such a layer channels of zeros, or makes its groups one.
+# This is no formality. Version 1.30.0 of the runtime computes two kinds of convolution wrongly on a
+# GPU: input channels whose number divides by 3 and not by 4, and groups whose outputs its vectors
+# of four do not fit, six for example (`findings/onnxruntime_web_conv.sh`). LeNet-5 has one of the
+# first kind, this network none. The page's float file gives such a layer channels of zeros, or
+# makes its groups one.
 #
-# Nor has the page a kernel **of our own** in WebAssembly. The runtime's answers more than twice 30 frames a second: only one
-# that is 1.5 times faster would be worth its upkeep.
+# Nor has the page a kernel **of our own** in WebAssembly. The runtime's answers more than twice 30
+# frames a second: only one that is 1.5 times faster would be worth its upkeep.
 #
 # ## Do gains multiply?
 #
-# Pruning alone makes the network faster by a factor, int8 alone by another. Together they should gain the product,
-# if neither takes what the other needs. The **combined share** is the measured joint gain over that product.
+# Pruning alone makes the network faster by a factor, int8 alone by another. Together they should
+# gain the product, if neither takes what the other needs. The **combined share** is the measured
+# joint gain over that product.
 
 # %%
 product = classroom.predict(
@@ -370,9 +396,9 @@ product.reveal("more than it" if share > 1.05 else within,
                "Below, the profiler of ONNX Runtime says where the time goes.")
 
 # %% [markdown]
-# On this processor it is {{results.thirty_frames.combined_share:.2f}} of the product. A gain multiplies only
-# if the next technique finds the time where the last one left it. So where does the time go? ONNX Runtime's
-# profiler says it for each of the four files, in percent:
+# On this processor it is {{results.thirty_frames.combined_share:.2f}} of the product. A gain
+# multiplies only if the next technique finds the time where the last one left it. So where does the
+# time go? ONNX Runtime's profiler says it for each of the four files, in percent:
 
 # %% tags=["nbval-ignore-output"]
 spent = study["times"]["times_128x256"]["by_operation"]
@@ -381,10 +407,11 @@ for chain, name in (("D", "floats"), ("DP", "pruned"), ("DQ", "int8"), ("DPQ", "
     print(f"{name:13s} {parts}")
 
 # %% [markdown]
-# Pruning shrinks the convolutions and little else. The int8 file loses twice: its convolutions take longer than
-# those of floats, and enlarging maps (Resize) and adding branches (QLinearAdd), where nothing is multiplied, take
-# about a fifth of the time. A call into a runtime has a fixed part too: starting each layer, converting the image
-# and the answers. The smaller the rest, the more it counts. Time it, on a network that is hardly there:
+# Pruning shrinks the convolutions and little else. The int8 file loses twice: its convolutions take
+# longer than those of floats, and enlarging maps (Resize) and adding branches (QLinearAdd), where
+# nothing is multiplied, take about a fifth of the time. A call into a runtime has a fixed part too:
+# starting each layer, converting the image and the answers. The smaller the rest, the more it
+# counts. Time it, on a network that is hardly there:
 
 # %% tags=["nbval-ignore-output"]
 tiny_file = edu.export_onnx(SmallRoadNet(width=0.1).eval(), X, folder / "tiny.onnx")
@@ -394,12 +421,12 @@ print(edu.measure_latency(edu.onnxruntime_runner(onnx_file, X, name="the final o
 # %% [markdown]
 # ## A second recipe: quality first
 #
-# The small network is far inside the budget, and it lost quality that a car cannot spare. Speed that
-# nobody needs can be spent. So here is the other end: start from a network that **has learned
-# already**. The separable segmentation network of chapter 07 gets heads for depth and steering, loses
-# channels until {{results.thirty_frames_quality.rows.seed_0.float.macs:,}} MACs are left, learns the
-# three tasks from labels for eight epochs, and becomes int8 by calibration alone. Its answers are
-# enlarged smoothly, which costs milliseconds and wins edges.
+# The small network is far inside the budget, and it lost quality that a car cannot spare. Speed
+# that nobody needs can be spent. So here is the other end: start from a network that **has learned
+# already**. The separable segmentation network of chapter 07 gets heads for depth and steering,
+# loses channels until {{results.thirty_frames_quality.rows.seed_0.float.macs:,}} MACs are left,
+# learns the three tasks from labels for eight epochs, and becomes int8 by calibration alone. Its
+# answers are enlarged smoothly, which costs milliseconds and wins edges.
 
 # %%
 quality = edu.load_result("thirty_frames_quality")
@@ -412,23 +439,23 @@ row("small", *(mean_of("DPQ", key) for key in ("params", "macs", "file_bytes")),
 row("quality first", best["params"], best["macs"], best["file_bytes"], best["test"])
 
 # %% [markdown]
-# Against the heavy networks: mean IoU {{results.thirty_frames_quality.miou_change_points:+.1f}} points, depths
-# {{results.thirty_frames_quality.depth_change_percent:+.1f}} %, the steering error
+# Against the heavy networks: mean IoU {{results.thirty_frames_quality.miou_change_points:+.1f}}
+# points, depths {{results.thirty_frames_quality.depth_change_percent:+.1f}} %, the steering error
 # {{results.thirty_frames_quality.steering_change_percent:+.0f}} %. It answers
 # {{results.thirty_frames_quality.fps:,.0f}} frames a second on one core, and its file has
 # {{results.thirty_frames_quality.file_bytes:,}} bytes. One seed, so one training and no law.
 #
-# It differs from the small network in more than one thing: it starts from weights that had learned, it
-# has about ten times the parameters, and its answers are enlarged smoothly. Which of these wins the points was
-# not measured. In floats it answers {{results.thirty_frames_quality.fp32.fps:,.0f}} frames a second. What the
-# two show together is that **a budget is there to be spent**: of two networks inside it, the better one
-# wins, not the faster one.
+# It differs from the small network in more than one thing: it starts from weights that had learned,
+# it has about ten times the parameters, and its answers are enlarged smoothly. Which of these wins
+# the points was not measured. In floats it answers {{results.thirty_frames_quality.fp32.fps:,.0f}}
+# frames a second. What the two show together is that **a budget is there to be spent**: of two
+# networks inside it, the better one wins, not the faster one.
 
 # %% [markdown]
 # ## Quality against cost: the front
 #
-# A network is on the **Pareto front** if no other is both cheaper and better. Here are the road networks of this kit
-# that segment scenes of 128x256.
+# A network is on the **Pareto front** if no other is both cheaper and better. Here are the road
+# networks of this kit that segment scenes of 128x256.
 
 # %% slide="A hundred times fewer MACs cost some points of quality"
 points = []
@@ -488,21 +515,22 @@ order.reveal("yes, clearly" if orders["decided"] else "no, it is undecided",
              "points apart.")  # fmt: skip
 
 # %% [markdown]
-# These are **short trainings on few scenes at half the size**: {{results.thirty_frames_order.scenes}} scenes. They can be
-# compared with each other and with nothing else. What they say: the two orders that round last are ahead of the two that
-# round earlier, each by more than the seeds scatter, though single seeds of DPQ and PQD overlap. An order that prunes
-# after rounding throws the learned rounding away and makes its integers by calibration. What they do not decide is
-# whether to prune before or after distilling. PDQ prunes an untrained network,
-# whose channels know nothing yet, and still has the higher mean,
+# These are **short trainings on few scenes at half the size**:
+# {{results.thirty_frames_order.scenes}} scenes. They can be compared with each other and with
+# nothing else. What they say: the two orders that round last are ahead of the two that round
+# earlier, each by more than the seeds scatter, though single seeds of DPQ and PQD overlap. An order
+# that prunes after rounding throws the learned rounding away and makes its integers by calibration.
+# What they do not decide is whether to prune before or after distilling. PDQ prunes an untrained
+# network, whose channels know nothing yet, and still has the higher mean,
 # {{results.thirty_frames_order.orders.PDQ.miou:.1f}} against
 # {{results.thirty_frames_order.orders.DPQ.miou:.1f}}. That is no more than its seeds scatter
 # ({{results.thirty_frames_order.orders.PDQ.spread:.1f}}): undecided.
 #
 # ## Two clocks
 #
-# A speed-up has two meanings, and a car cares about both. **Throughput**: how many frames a second are answered.
-# **Latency**: how old the answer is, and so how many metres the car has driven before it. A network that takes 150 ms
-# and drops frames answers fewer of them, and late.
+# A speed-up has two meanings, and a car cares about both. **Throughput**: how many frames a second
+# are answered. **Latency**: how old the answer is, and so how many metres the car has driven before
+# it. A network that takes 150 ms and drops frames answers fewer of them, and late.
 
 # %%
 print(f"{'':22s} {'buffer':6s} {'answers a second':>16s} {'oldest answer':>14s} "
@@ -515,9 +543,10 @@ for name, latency in (("150 ms", 150), ("40 ms", 40), ("33 ms", 33), ("2 ms", 2)
               f"{clocks.oldest_ms:11.0f} ms {clocks.metres:18.2f}")  # fmt: skip
 
 # %% [markdown]
-# Two things to see. A little under the budget, at 33 ms, every frame is answered and still each answer is a frame old. And a
-# buffer for the newest frame raises throughput and makes answers *older*: a frame that waited is not fresh. Throughput
-# saturates at the camera's thirty; latency keeps paying, down to nothing.
+# Two things to see. A little under the budget, at 33 ms, every frame is answered and still each
+# answer is a frame old. And a buffer for the newest frame raises throughput and makes answers
+# *older*: a frame that waited is not fresh. Throughput saturates at the camera's thirty; latency
+# keeps paying, down to nothing.
 
 # %% slide="Two clocks: answers a second, and metres driven"
 def drive_clock(latency_ms: float, speed_kmh: int):
@@ -544,10 +573,11 @@ classroom.Explorer(drive_clock, latency_ms=(2.0, 150.0, 4.0, 50.0), speed_kmh=(3
 # %% [markdown]
 # ## The drive
 #
-# Now the whole system. A car follows its lane at constant speed and closes in on slower traffic. For each frame the final
-# network reads the image; the nearest vehicle or person in the car's own path is followed; its distance over the last
-# half second gives the closing speed, and distance over closing speed the **time to collision**. Below three
-# seconds, in two frames that follow one another, the view says *brake*.
+# Now the whole system. A car follows its lane at constant speed and closes in on slower traffic.
+# For each frame the final network reads the image; the nearest vehicle or person in the car's own
+# path is followed; its distance over the last half second gives the closing speed, and distance
+# over closing speed the **time to collision**. Below three seconds, in two frames that follow one
+# another, the view says *brake*.
 #
 # ![An augmented drive: classes in colour over the road, the car's path, the distance ahead, and a warning to brake](../docs/ar_drive.gif)
 #
@@ -574,18 +604,21 @@ print(f"steady traffic: {steady['minutes']:.1f} minutes, {steady['collisions']} 
 print(f"and {steady['undecided']} warnings so late in a drive that nobody can judge them")
 
 # %% [markdown]
-# Warnings are scored against the generator's truth. Read the second line twice: in traffic that keeps its speed there is
-# a false alarm every few seconds. No driver leaves that on. It also takes the shine off the first line, because a
-# system that warns so often is likely to be in time for anything. And the drives are so short that the rate an hour is a
-# guess with wide limits: one false alarm more or less moves it by
-# {{results.thirty_frames_drive.one_more_per_hour:.0f}} an hour. **As a warning system, this one is not good enough.**
+# Warnings are scored against the generator's truth. Read the second line twice: in traffic that
+# keeps its speed there is a false alarm every few seconds. No driver leaves that on. It also takes
+# the shine off the first line, because a system that warns so often is likely to be in time for
+# anything. And the drives are so short that the rate an hour is a guess with wide limits: one false
+# alarm more or less moves it by {{results.thirty_frames_drive.one_more_per_hour:.0f}} an hour. **As
+# a warning system, this one is not good enough.**
 #
-# The pipeline, image to picture with everything drawn and the scene's own rendering left out, ran at
-# {{results.thirty_frames_drive.pipeline_fps:.0f}} frames a second on one core while the study drew its scenes.
+# The pipeline, image to picture with everything drawn and the scene's own rendering left out, ran
+# at {{results.thirty_frames_drive.pipeline_fps:.0f}} frames a second on one core while the study
+# drew its scenes.
 #
 # ## Where it breaks
 #
-# A mean hides where a network fails. So here is the same network by weather, by place, and by how far away things are.
+# A mean hides where a network fails. So here is the same network by weather, by place, and by how
+# far away things are.
 
 # %% slide="Distance decides more than weather" minutes=1 tour=1
 limits = edu.load_result("thirty_frames_limits")
@@ -608,11 +641,11 @@ classroom.show(figure,
                    "distance.")  # fmt: skip
 
 # %% [markdown]
-# **See:** two measures, so do not compare their numbers with each other. On the left the weathers and the places lie
-# within some ten points. On the right,
-# {{results.thirty_frames_limits.by_distance.0.vehicles_found_percent:.0f}} % of the near vehicles' pixels are found, and
-# {{results.thirty_frames_limits.by_distance.3.vehicles_found_percent:.0f}} % of those beyond 40 metres: a car far away is
-# a few pixels, and at half the size fewer still.
+# **See:** two measures, so do not compare their numbers with each other. On the left the weathers
+# and the places lie within some ten points. On the right,
+# {{results.thirty_frames_limits.by_distance.0.vehicles_found_percent:.0f}} % of the near vehicles'
+# pixels are found, and {{results.thirty_frames_limits.by_distance.3.vehicles_found_percent:.0f}} %
+# of those beyond 40 metres: a car far away is a few pixels, and at half the size fewer still.
 #
 # And now scenes that its training never had. Which one hurts most?
 
@@ -637,9 +670,9 @@ strange.reveal(kinds.get(worst.split()[0], "left-hand traffic"), f"By its depths
 
 # %% [markdown]
 # Left-hand traffic is a mirror image, and half of the training's batches were mirrored: that is why
-# it costs nothing. Nobody planned for Britain; an augmentation did. A camera at another height is the
-# opposite. Every metre that the network says depends on the height it was trained with, and it has
-# never had to notice where the camera is.
+# it costs nothing. Nobody planned for Britain; an augmentation did. A camera at another height is
+# the opposite. Every metre that the network says depends on the height it was trained with, and it
+# has never had to notice where the camera is.
 #
 
 # %% [markdown] slide="What a safety engineer would ask next" tour=1
@@ -655,9 +688,10 @@ strange.reveal(kinds.get(worst.split()[0], "left-hand traffic"), f"By its depths
 # %% [markdown]
 # ## A game: your recipe
 #
-# You get a budget: milliseconds, kilobytes, and a floor for the quality. Your ingredients are channels and bits, without
-# training. Whatever fits goes on a table in `work/recipes.json`, on your own disk, smallest first. Beat the recipe below:
-# write another `Recipe` and your name as the player, and run the cell again.
+# You get a budget: milliseconds, kilobytes, and a floor for the quality. Your ingredients are
+# channels and bits, without training. Whatever fits goes on a table in `work/recipes.json`, on your
+# own disk, smallest first. Beat the recipe below: write another `Recipe` and your name as the
+# player, and run the cell again.
 
 # %% tags=["nbval-ignore-output"]
 kitchen = classroom.road_scenes("validation", 40)
@@ -668,8 +702,9 @@ dish = cook(student(), Recipe(mac_share=1.0, weight_bits=6), kitchen, player="th
 show_table(enter(dish, budget))
 
 # %% [markdown]
-# *Ideas.* What does a share of 0.9 of the MACs save, and cost, without recovery? At how many bits does the quality fall off a
-# cliff? Does another observer (`"percentile"`, `"mse"`, `"entropy"`) move that cliff? What fits if you tighten the budget to 80 KB?
+# *Ideas.* What does a share of 0.9 of the MACs save, and cost, without recovery? At how many bits
+# does the quality fall off a cliff? Does another observer (`"percentile"`, `"mse"`, `"entropy"`)
+# move that cliff? What fits if you tighten the budget to 80 KB?
 #
 # ## Claims
 #
@@ -721,8 +756,8 @@ classroom.claims_table([
 ])  # fmt: skip
 
 # %% [markdown]
-# Speed and size are the easy half: they follow from counting. Quality is the hard half. These networks had little
-# training, so a longer plan is the first thing to try.
+# Speed and size are the easy half: they follow from counting. Quality is the hard half. These
+# networks had little training, so a longer plan is the first thing to try.
 #
 # ## Exercises
 #
@@ -749,12 +784,15 @@ classroom.check("ch14.share", share_of_the_product)
 # %% [markdown]
 # ### Exercise 2: the front (3 points, 10 minutes)
 #
-# Write `pareto_front(networks)` for a list of `(ms, quality)`: the places, in order, of those that no
-# other beats. One network beats another if it is at least as fast and at least as good, and not the same in both.
+# Write `pareto_front(networks)` for a list of `(ms, quality)`: the places, in order, of those that
+# no other beats. One network beats another if it is at least as fast and at least as good, and not
+# the same in both.
 #
-# *Example.* `[(2, 60), (5, 70), (6, 65)]` gives `[0, 1]`: the last is slower and worse than the second.
+# *Example.* `[(2, 60), (5, 70), (6, 65)]` gives `[0, 1]`: the last is slower and worse than the
+# second.
 #
-# *Hint.* Write first a function that says whether one network beats another; fewer milliseconds are better.
+# *Hint.* Write first a function that says whether one network beats another; fewer milliseconds are
+# better.
 
 # %% exercise="ch14.front"
 def pareto_front(networks: list[tuple[float, float]]) -> list[int]:
@@ -777,9 +815,9 @@ classroom.check("ch14.front", pareto_front)
 # %% [markdown]
 # ### Exercise 3: metres before the answer (2 points, 10 minutes)
 #
-# A child steps onto the road the moment after a frame was taken. The network takes less
-# than one period of the camera. Write `metres_before_answer(latency_ms, camera_fps, speed_kmh)`: the metres until the
-# first answer that can show the child.
+# A child steps onto the road the moment after a frame was taken. The network takes less than one
+# period of the camera. Write `metres_before_answer(latency_ms, camera_fps, speed_kmh)`: the metres
+# until the first answer that can show the child.
 #
 # *Hint.* Two waits follow one another: for the next frame, and for its answer.
 
@@ -801,7 +839,8 @@ classroom.check("ch14.metres", metres_before_answer)
 # A thing was `earlier_m` metres ahead, and `seconds` later it is `now_m` metres ahead. Write
 # `seconds_to_collision(earlier_m, now_m, seconds)`; infinite if it does not come nearer.
 #
-# *Example.* 30 m ahead, half a second later 25 m: it comes nearer by 10 m a second, so 2.5 seconds are left.
+# *Example.* 30 m ahead, half a second later 25 m: it comes nearer by 10 m a second, so 2.5 seconds
+# are left.
 #
 # *Hint.* First the metres a second by which it comes nearer. `math.inf` is infinite.
 
@@ -820,8 +859,8 @@ classroom.check("ch14.collision", seconds_to_collision)
 # %% [markdown]
 # ## The ledger
 #
-# The last row was timed on a processor with AVX2 alone, the rows above on one with AVX-512 and VNNI,
-# so its milliseconds and theirs are not those of one machine.
+# The last row was timed on a processor with AVX2 alone, the rows above on one with AVX-512 and
+# VNNI, so its milliseconds and theirs are not those of one machine.
 
 # %%
 classroom.ledger(upto="14")
@@ -829,13 +868,15 @@ classroom.ledger(upto="14")
 # %% [markdown]
 # ## Key points
 #
-# - One shared, separable network instead of three heavy ones is most of the gain. Rounding saves bytes; in ONNX Runtime
-#   it cost time on both processors, and OpenVINO read the same file faster.
+# - One shared, separable network instead of three heavy ones is most of the gain. Rounding saves
+#   bytes; in ONNX Runtime it cost time on both processors, and OpenVINO read the same file faster.
 # - Count first: MACs and bytes can be designed. Quality must be trained, and measured task by task.
 # - Joint gains need not be the product of the single ones: look at these first.
 # - Throughput and latency are two clocks. A buffer helps the one and hurts the other.
-# - An order of steps is worth a study with several seeds: one question was decided here, another was not.
-# - A system is judged by what it is for: warnings in time, false alarms an hour, and where it breaks.
+# - An order of steps is worth a study with several seeds: one question was decided here, another
+#   was not.
+# - A system is judged by what it is for: warnings in time, false alarms an hour, and where it
+#   breaks.
 #
 # **Terms.**
 #

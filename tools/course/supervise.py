@@ -9,6 +9,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import secrets
 import selectors
 import shutil
@@ -27,6 +28,7 @@ from tools.course.program import Program
 LOOK_EVERY = 0.1
 MOST_OUTPUT = 2_000_000
 MOST_PROCESSES = 8  # the box and the worker are three
+TAKEN = re.compile(r"^Rss(?:Anon|Shmem):\s*(\d+) kB", re.MULTILINE)  # as Linux tells it
 
 
 @dataclass(frozen=True)
@@ -203,14 +205,16 @@ def processes_of(process) -> list[psutil.Process]:
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Memory of one process without the libraries that it shares; 0 if it is gone.
+    """Memory of one process without the libraries that it maps; 0 if it is gone.
 
-    What fence.py refuses is counted so too: of one process it speaks first, and this of several.
+    fence.py refuses what a process takes for itself alone, so there it speaks first. What several
+    share, such as a map without a file, it does not see: here it counts, for each of them.
     """
     try:
-        memory = process.memory_info()
-        return memory.rss - getattr(memory, "shared", 0)
-    except psutil.Error:
+        status = Path(f"/proc/{process.pid}/status")
+        parts = TAKEN.findall(status.read_text()) if status.is_file() else []
+        return 1024 * sum(map(int, parts)) if parts else process.memory_info().rss
+    except (OSError, psutil.Error):
         return 0
 
 

@@ -57,11 +57,12 @@ function compare(found, expected) {
 }
 
 function refuse(error) {
-  let why = error instanceof NoGpu ? error.message : `The GPU stopped: ${error.message.slice(0, 200)}`;
+  let why = error instanceof NoGpu ? error.message : `The GPU stopped: ${wordsOf(error)}`;
   if (why.includes("CPU EP")) why = "WebGPU has no kernel for a layer of this network.";
   forms = forms.filter((form) => form !== gpu);
   gpu = null;
-  floats.refused = error.kind ?? "stopped";
+  floats.refused = error?.kind ?? "stopped";
+  nameButton();
   say(`${why} So only the processor's times are shown.`);
 }
 
@@ -128,7 +129,7 @@ async function addFloats(ort) {
   } catch (error) {
     refuse(error);
   }
-  element("measure").textContent = `Measure for ${(MEASURE_MS * forms.length) / 1000} seconds`;
+  nameButton();
 }
 
 const late = () => new Promise((_, fail) => {

@@ -2,10 +2,25 @@
 const MEASURE_MS = 3000, BLOCK_MS = 50;
 let forms = []; // what is timed, the network of the page first: { key, label, run }
 
+async function measure() {
+  const buttons = [element("measure"), ...document.querySelectorAll("nav button")];
+  for (const button of buttons) button.disabled = true; // another image would be timed too
+  try {
+    await timeForms();
+  } catch (error) {
+    element("ms").textContent = `not measured: ${wordsOf(error)}`;
+  } finally {
+    for (const button of buttons) button.disabled = false;
+  }
+}
+
+const nameButton = () => {
+  element("measure").textContent = `Measure for ${(MEASURE_MS * forms.length) / 1000} seconds`;
+};
+
 // Blocks of runs, so that a clock of a tenth of a millisecond can time them; a block of each form
 // in turn, so that what slows a device down meets all of them.
-async function measure() {
-  element("measure").disabled = true;
+async function timeForms() {
   source = null;
   const pixels = pixelsOf(pen), end = performance.now() + MEASURE_MS * forms.length;
   for (const form of forms) [form.blocks, form.count] = [[], 1];
@@ -19,7 +34,6 @@ async function measure() {
       }
   if (about.gpu) await checkOnce(pixels);
   report(about.gpu ? floatsMeasured() : {});
-  element("measure").disabled = false;
 }
 
 async function timeBlock(form, pixels) {

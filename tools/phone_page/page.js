@@ -6,6 +6,9 @@ const element = (id) => document.getElementById(id);
 const view = element("view");
 const pen = view.getContext("2d", { willReadFrequently: true });
 
+// What went wrong, in words: a runtime may throw a number.
+const wordsOf = (error) => `${error?.message ?? error}`.slice(0, 200);
+
 async function unpack(id) {
   const packed = Uint8Array.from(atob(element(id).textContent.trim()), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -51,13 +54,16 @@ function largest(values, begin = 0, step = 1, count = values.length) {
 function show(answers) {
   if (answers.segmentation) return showRoad(answers);
   const [logits] = Object.values(answers).map((y) => y.data), best = largest(logits);
-  element("answer").textContent = logits.length > 1 ? `It is ${about.classes[best] ?? best}.` : `${logits[0]}`;
+  element("answer").textContent =
+    logits.length > 1 ? `It is ${about.classes[best] ?? best}.` : `${logits[0]}`;
 }
 
 // Classes in colour over the road; a network may answer for every second pixel alone.
 function showRoad({ segmentation, depth, ego }) {
   const [, count, rows, columns] = segmentation.dims;
-  const classes = Uint8Array.from({ length: rows * columns }, (_, n) => largest(segmentation.data, n, rows * columns, count));
+  const area = rows * columns;
+  const classes = Uint8Array.from(
+    { length: area }, (_, n) => largest(segmentation.data, n, area, count));
   const picture = pen.getImageData(0, 0, width, height);
   for (let n = 0; n < height * width; n++) {
     const [row, column] = [Math.floor(n / width), n % width];
@@ -66,7 +72,8 @@ function showRoad({ segmentation, depth, ego }) {
     for (let i = 0; i < 3; i++) picture.data[4 * n + i] = (picture.data[4 * n + i] + colour[i]) / 2;
   }
   pen.putImageData(picture, 0, 0);
-  element("answer").textContent = [ego && steering(ego.data[0]), depth && nearest(depth.data, classes)].filter(Boolean).join("; ");
+  const told = [ego && steering(ego.data[0]), depth && nearest(depth.data, classes)];
+  element("answer").textContent = told.filter(Boolean).join("; ");
 }
 
 function steering(ego) {
@@ -79,7 +86,8 @@ function nearest(depth, classes) {
   const things = about.things.map((name) => about.classes.indexOf(name));
   const found = depth.filter((_, n) => things.includes(classes[n])).sort();
   if (!found.length) return "nobody ahead";
-  const metres = Math.exp(found[Math.floor(found.length / 10)] * about.log_depth_std + about.log_depth_mean);
+  const value = found[Math.floor(found.length / 10)];
+  const metres = Math.exp(value * about.log_depth_std + about.log_depth_mean);
   return `nearest vehicle or person: ${metres.toFixed(0)} m`;
 }
 
@@ -116,7 +124,9 @@ async function choose(name) {
   if (name === "draw") clear();
   if (name === "photo") element("file").click();
   if (name === "camera") await openCamera();
-  if (name === "camera" || name === "drive") requestAnimationFrame(step);
+  if (looping || (name !== "camera" && name !== "drive")) return;
+  looping = true;
+  requestAnimationFrame(step);
 }
 
 async function openCamera() {
@@ -128,16 +138,22 @@ async function openCamera() {
     await video.play();
   } catch (error) {
     video = null;
-    element("answer").textContent = "This browser gives a page from a file no camera: take a photo instead.";
+    element("answer").textContent =
+      "This browser gives a page from a file no camera: take a photo instead.";
   }
 }
 
-let frame = 0;
+let frame = 0, looping = false; // one loop: a second one would double the pace
 async function step() {
   if (source === "drive") fill(frames[frame++ % frames.length], width, height);
   else if (source === "camera" && video) fill(video, video.videoWidth, video.videoHeight);
-  else return;
-  await answer();
+  else return (looping = false);
+  try {
+    await answer();
+  } catch (error) {
+    looping = false;
+    throw error;
+  }
   requestAnimationFrame(step);
 }
 
@@ -165,9 +181,11 @@ function draw(event) {
 async function start() {
   [view.width, view.height] = [width, height];
   if (width === height) view.className = "square";
-  element("device").textContent = `${navigator.hardwareConcurrency ?? "?"} cores, ${navigator.userAgent}`;
+  const cores = navigator.hardwareConcurrency ?? "?";
+  element("device").textContent = `${cores} cores, ${navigator.userAgent}`;
   element("runtime").textContent = about.runtime;
-  for (const button of document.querySelectorAll("nav button")) button.onclick = () => choose(button.dataset.source);
+  for (const button of document.querySelectorAll("nav button"))
+    button.onclick = () => choose(button.dataset.source);
   element("measure").onclick = measure;
   element("save").onclick = save;
   element("clear").onclick = clear;
@@ -193,11 +211,14 @@ async function start() {
   forms = [{ key: "cpu", run }];
   const ms = performance.now() - began;
   element("state").textContent = `Ready after ${(ms / 1000).toFixed(1)} s, without a network.`;
-  const numbers = (answers) => Object.fromEntries(Object.entries(answers).map(([name, y]) => [name, y.data]));
+  const numbers = (answers) =>
+    Object.fromEntries(Object.entries(answers).map(([name, y]) => [name, y.data]));
   window.phone = { run: async (pixels) => numbers(await run(pixels)), boot_ms: ms };
   if (draws || frames.length) await choose(draws ? "draw" : "drive");
   if (about.gpu) await addFloats(ort);
   element("measure").disabled = false;
 }
 
-start().catch((error) => (element("state").textContent = `This browser cannot run the page: ${error.message}`));
+start().catch((error) => {
+  element("state").textContent = `This browser cannot run the page: ${wordsOf(error)}`;
+});
