@@ -217,7 +217,7 @@ def summarise() -> None:
             **figures,
             **times,
             "timed_on": timed_on,
-            "labels_only": [run["miou"] for run in labels],
+            "labels_only": [run["miou"] for run in labels] or before.get("labels_only", []),
             "conversion_efficiency": efficiency,
             "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
         },

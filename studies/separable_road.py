@@ -154,12 +154,13 @@ def summarise() -> None:
         "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
         "finish": FINISH,
     }
+    figures |= {name: before[name] for name in before if name.startswith("labels_only")}
     if labels:
         figures |= {
             "labels_only_miou": mean(labels),
             "labels_only_change_points": mean(labels) - whole,
             "labels_only_seeds": len(labels),
-            "distillation_gain_points": mean(distilled[: len(labels)]) - mean(labels),
+            "labels_only_loss_points": mean(distilled[: len(labels)]) - mean(labels),
         }
     edu.save_result(NAME, figures, frame.command(NAME))
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import edu_lib as edu
 from classroom.final_network import one_scene
 from edu_lib.deploy import export_onnx
-from edu_lib.measure import onnxruntime_runner
+from edu_lib.measure import describe_machine, onnxruntime_runner
 from edu_lib.models.road_tasks import (
     LOG_DEPTH_MEAN,
     LOG_DEPTH_STD,
@@ -199,6 +199,18 @@ def time_it(seed: int) -> dict:
     )
 
 
+def times() -> dict:
+    """The times of this processor, or those that the file has, and the processor that they are of.
+
+    Trainings may be summed up on any machine.
+    """
+    found = frame.finished(time_it, {"times": {"seed": SEED}}, NAME, timed=True)
+    if found:
+        return found | {"timed_on": describe_machine()["cpu"]}
+    before = frame.stored_result(NAME)
+    return {name: before[name] for name in ("times", "timed_on") if name in before}
+
+
 def main() -> None:
     """The runs that lack, then the result file."""
     time = {"--time": {"action": "store_true", "help": "time, on an idle machine"}}
@@ -213,8 +225,7 @@ def main() -> None:
     workers = {"workers": chosen.workers, "scheduler": chosen.scheduler}
     trained = frame.run_all(fine, runs, NAME, **stored_in, **workers)
     figures |= {name: trained[f"{name}_{SEED}"] for name in VARIANTS}
-    times = frame.finished(time_it, {"times": {"seed": SEED}}, NAME, timed=True)
-    edu.save_result(NAME, figures | times, frame.command(NAME))
+    edu.save_result(NAME, figures | times(), frame.command(NAME))
 
 
 if __name__ == "__main__":
