@@ -68,12 +68,12 @@ REQUIRED = {
         "combined_share",
     },
     "thirty_frames_limits": {"by_weather", "by_place", "by_distance", "strange"},
-    "thirty_frames_gap": {"ceiling", "classes_of", "fine"},
+    "thirty_frames_gap": {"ceiling", "classes_of", "fine", "longer", "wider", "times"},
     "thirty_frames_drive": {"closing", "steady", "pipeline_fps"},
     "thirty_frames_order": {"orders", "gap_points", "decided", "seeds"},
     "int8": set(int8.NETWORKS),
     "edge_networks": {"gains", "mobilenet_v1", "efficientnet_lite0", "repvgg_a0", "resnet18"},
-    "edge_quantization": {"efficientnet_lite0"},
+    "edge_quantization": {"efficientnet_lite0", "relu6", "hard_swish"},
     "bits": {"rows"},
     "c_export": {"lenet5", "tinynet", "road_eighth", "thirty_frames", "stack_bytes"},
     "runtimes_amx": set(runtimes.FILES),
@@ -201,6 +201,20 @@ def test_int8_names_its_rivals_and_the_fastest_float_form():
             change = row["quality"] - row["quality_fp32"]
             assert row["accuracy_change_points"] == pytest.approx(change)
             assert {"quality", "accuracy_change_points"} <= row["torchao"].keys()
+
+
+def test_quantizers_rank_on_clothes_as_chapter_13_says():
+    def each(network, form):
+        return edu.load_result("edge_quantization")[network][form]["agreement_percent_each"]
+
+    ahead = [("hard_swish", "accurate"), ("hard_swish", "mse_bias"), ("relu6", "mse_bias")]
+    for network, form in ahead:
+        ours = each(network, form)
+        assert len(ours) >= 3
+        for peer in ("onnxruntime", "nncf"):
+            pairs = zip(ours, each(network, peer), strict=True)
+            assert all(a > b for a, b in pairs), (network, form, peer)
+    assert min(each("relu6", "minmax") + each("hard_swish", "minmax")) > 98
 
 
 def test_bits_has_every_row_of_the_study_and_one_float_base_a_network():
