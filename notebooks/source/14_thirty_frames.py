@@ -197,11 +197,18 @@ ceiling.reveal(answer, "Thin things lose most: a marking is a pixel or two wide.
 # %%
 columns = {"heavy": gap["classes_of"]["heavy"], "truth, halved": gap["ceiling"]["vote"],
            "distilled": gap["classes_of"]["half_size"], "whole size": gap["fine"]["test"]}
-print(f"{'IoU in percent':14s}" + "".join(f"{name:>15s}" for name in columns))
-for number, name in enumerate(roads.CLASSES):
-    print(f"{name:14s}" + "".join(f"{each['ious'][number]:15.1f}" for each in columns.values()))
-print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
-                              for each in columns.values()))  # fmt: skip
+
+
+def show_ious(columns):
+    """The IoU of each class in percent, and their mean: a column for each network."""
+    print(f"{'IoU in percent':14s}" + "".join(f"{name:>15s}" for name in columns))
+    for number, name in enumerate(roads.CLASSES):
+        print(f"{name:14s}" + "".join(f"{each['ious'][number]:15.1f}" for each in columns.values()))
+    print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
+                                  for each in columns.values()))  # fmt: skip
+
+
+show_ious(columns)
 
 # %% [markdown]
 # **See:** with the truth itself, half-size answers reach
@@ -218,8 +225,48 @@ print(f"{'mean':14s}" + "".join(f"{sum(each['ious']) / len(each['ious']):15.1f}"
 # below).
 #
 # So the half size is not where most of the points went. They are lost by a network of a hundredth
-# of the MACs in a short training. Persons and signs, which are rare and small, lose most. Which of
-# the two costs how much, the size or the training, was not measured.
+# of the MACs in a short training. Persons and signs, which are rare and small, lose most. Two more
+# trainings ask which of the two costs more.
+
+# %%
+size_or_training = classroom.predict(
+    "14.size_or_training",
+    "The network with whole-size answers, trained once more in two ways. Which brings more?",
+    options=["twice the epochs", "twice the channels", "both about as much"],
+)
+size_or_training
+
+# %% tags=["nbval-ignore-output"]
+longer, wider = (gap[name]["test"]["miou"] - gap["fine"]["test"]["miou"]
+                 for name in ("longer", "wider"))  # fmt: skip
+nearly_equal = abs(longer - wider) < 1
+more = "twice the epochs" if longer > wider else "twice the channels"
+size_or_training.reveal("both about as much" if nearly_equal else more,
+                        f"{longer:+.1f} points by the epochs, {wider:+.1f} by the channels.")
+
+# %%
+show_ious({"heavy": gap["classes_of"]["heavy"], "whole size": gap["fine"]["test"],
+           "twice epochs": gap["longer"]["test"], "twice channels": gap["wider"]["test"]})
+forms = [gap[name] for name in ("fine", "longer", "wider")]
+rows = {"depths within 25 %": [each["test"]["delta1"] for each in forms],
+        "steering off, 1/1000 degree": [1e3 * each["test"]["steering_error_deg"] for each in forms],
+        "MACs, millions": [each["macs"] / 1e6 for each in forms]}  # fmt: skip
+for name, values in rows.items():
+    print(f"{name:29s}" + "".join(f"{value:15.1f}" for value in values))
+
+# %% [markdown]
+# **See:** twice the epochs bring the mean IoU from
+# {{results.thirty_frames_gap.fine.test.miou:.1f}} % to
+# {{results.thirty_frames_gap.longer.test.miou:.1f}} %, twice the channels to
+# {{results.thirty_frames_gap.wider.test.miou:.1f}} %. So the training was short, and the network is
+# small, and its size costs more. Channels cost time in every frame:
+# {{results.thirty_frames_gap.times.wider.p50_ms:.1f}} ms where the narrow one takes
+# {{results.thirty_frames_gap.times.fine.p50_ms:.1f}}. Epochs cost it once, before. They bring the
+# depths within 25 % from {{results.thirty_frames_gap.fine.test.delta1:.1f}} % to
+# {{results.thirty_frames_gap.longer.test.delta1:.1f}} %, and the steering to
+# {{results.thirty_frames_gap.longer.test.steering_error_deg:.3f}} degrees, where the heavy network
+# is off by {{results.road_teachers.ego.steering_error_deg:.3f}}. One seed each; the chain of this
+# chapter was not run again with a longer plan.
 
 # %% slide="One network, step by step, on one core" tour=2
 classroom.plots.frame_budget_bar(
