@@ -31,7 +31,10 @@ PROCESSOR = {
         "help": "another processor than the first: its figures stand beside, in NAME_amx.json",
     }
 }
+# For workers, in the place of Dask's own words: these let the C library map and unmap each tensor
+# anew, and half of a training's time goes there (findings/dask_worker_memory.sh)
 WORKER_VARIABLES = "distributed.nanny.pre-spawn-environ"
+ONE_THREAD = {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1}
 Timing = TypeVar("Timing")
 
 
@@ -189,9 +192,7 @@ def _on_workers(
     from dask.distributed import Client, LocalCluster, as_completed
 
     with contextlib.ExitStack() as held:
-        # Dask's own words for a worker let the C library map and unmap each tensor anew, which
-        # takes a third of a training's time (findings/dask_worker_memory.sh)
-        held.enter_context(dask.config.set({WORKER_VARIABLES: {}}))
+        held.enter_context(dask.config.set({WORKER_VARIABLES: ONE_THREAD}))
         address = scheduler or held.enter_context(
             LocalCluster(
                 n_workers=min(workers, len(runs)), threads_per_worker=1, dashboard_address=":0",
