@@ -9,7 +9,6 @@ is often misunderstood. `kit.py build` writes the lab of each chapter that it bu
 import copy
 import re
 import sys
-from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -76,16 +75,10 @@ def learner_edition(chapter: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def link_docs(chapter: nbformat.NotebookNode) -> None:
     """Lead from a chapter, which is changed, to the glossary and to what is misunderstood."""
     number = number_of(chapter)
-    terms = glossary.explained_until(number, known_terms())
+    terms = glossary.explained_until(number, glossary.all_terms())
     glossary.link_chapter(chapter, terms, f"{DOCS}/glossary.md", glossary.lab_anchor)
     page = f"{DOCS}/misunderstood.md"
     glossary.link_misunderstandings(chapter, number, page, glossary.lab_anchor)
-
-
-@cache
-def known_terms() -> list[glossary.Term]:
-    """The terms of all chapters, as their sources stood when the first lab was made."""
-    return glossary.all_terms()
 
 
 def number_of(chapter: nbformat.NotebookNode) -> str:
