@@ -55,11 +55,17 @@ def export_onnx(model: nn.Module, example_input: Inputs, path: str | Path) -> Pa
 
 
 def write_onnx(
-    written: nn.Module, model: nn.Module, example_input: Inputs, path: str | Path, tolerance: float
+    written: nn.Module,
+    model: nn.Module,
+    example_input: Inputs,
+    path: str | Path,
+    tolerance: float,
+    judged: Inputs | None = None,
 ) -> Path:
     """Writes `written` to a file that must answer as `model` does, but for a share of `tolerance`.
 
-    The two differ where operations are written that PyTorch does not have. Raises as `export_onnx`.
+    The two differ where operations are written that PyTorch does not have. judged: what they must
+    answer alike, by default the example. Raises as `export_onnx`.
     """
     # the exporter takes a batch of 0 or 1 for a constant, so that it sees two images
     inputs = tuple(
@@ -70,7 +76,8 @@ def write_onnx(
     with replacing(path) as partial:
         partial.write_bytes(content)
         del content
-        _compare(partial, copied(model).cpu().eval(), inputs, tolerance)
+        asked = inputs if judged is None else as_inputs(judged)
+        _compare(partial, copied(model).cpu().eval(), asked, tolerance)
     return Path(path)
 
 
