@@ -38,8 +38,8 @@ from edu_lib.techniques.quantization import (
 )
 from studies import frame
 from studies.alexnet_weights import PARTS, RECIPE
-from studies.channel_pruning import augment, recovery_loss, teacher_logits
 from studies.channel_pruning_choice import heavy
+from studies.channel_pruning_recovery import augment, recovery_loss, teacher_logits
 
 NAME = "bits"
 CALIBRATION = 64

@@ -14,40 +14,26 @@ Each method and seed is a training of its own, half an hour on one core; an inte
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
-import copy
-import os
 import tempfile
 from pathlib import Path
 from statistics import mean
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 import edu_lib as edu
 from classroom.road_scenes import RoadSplit, road_scenes
 from edu_lib.deploy import container
-from edu_lib.measure import LatencyComparison, Runner, describe_machine
-from edu_lib.models.road_tasks import (
-    as_input,
-    augment_road,
-    class_weights,
-    evaluate_road,
-    sum_of_losses,
-)
-from edu_lib.techniques.distillation import soft_target_loss
-from edu_lib.training import fingerprint
+from edu_lib.measure import LatencyComparison, Runner
+from edu_lib.models.road_tasks import evaluate_road
 from edu_lib.weights import WEIGHTS_FOLDER
 from studies import frame
 from studies.channel_pruning_choice import SHAPE, heavy, macs_of, ours, theirs
+from studies.channel_pruning_recovery import ALPHA, CACHE, RECIPE, TEMPERATURE, recover
 
 NAME = "channel_pruning"
-CACHE = frame.CACHE_FOLDER / NAME
 MAX_SEEDS = 10
 CRITERIA = {"ours": "taylor_in_group", "torch_pruning": "lamp"}
-RECIPE = {"num_epochs": 6, "batch_size": 16, "lr": 2e-3, "weight_decay": 0.02, "warmup": 0.1}
-TEMPERATURE, ALPHA = 2.0, 0.5
 
 
 # Pruning
@@ -61,61 +47,6 @@ def pruned(method: str) -> nn.Module:
     if method == "ours":
         return by_us
     return theirs(CRITERIA["torch_pruning"], scenes, macs_of(by_us))
-
-
-# Recovering
-
-
-def teacher_logits(scenes: RoadSplit) -> Tensor:
-    """The heavy network's logits at half resolution, float16 [N, 9, H / 2, W / 2], on disk."""
-    path = CACHE / f"teacher_{len(scenes)}_{fingerprint(heavy())}.npy"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
-        height, width = scenes.X.shape[2] // 2, scenes.X.shape[3] // 2
-        shape = (len(scenes), len(class_weights()), height, width)
-        stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-        model = copy.deepcopy(heavy()).to(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            for at in range(0, len(scenes), 16):
-                logits = model(as_input(scenes.X[at : at + 16]))["segmentation"]
-                stored[at : at + 16] = F.avg_pool2d(logits.float(), 2).half().numpy()
-        stored.flush()
-        os.replace(temporary, path)
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
-
-
-def augment(X: Tensor, y: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """`augment_road`, which mirrors the teacher's logits in the place of depth."""
-    return augment_road(X, {**y, "depth": y["teacher"]})
-
-
-def recovery_loss(outputs: dict[str, Tensor], y: dict[str, Tensor]) -> Tensor:
-    """Half labels, half soft targets; these at half resolution, where they are stored."""
-    soft = soft_target_loss(
-        F.avg_pool2d(outputs["segmentation"].float(), 2), y["depth"].float(), TEMPERATURE
-    )
-    return (1 - ALPHA) * sum_of_losses(outputs, y) + ALPHA * soft
-
-
-def recover(model: nn.Module, scenes: RoadSplit, name: str, seed: int, with_teacher: bool) -> None:
-    """Trains the pruned network in place; goes on from its checkpoint."""
-    edu.fit(
-        model,
-        scenes.X,
-        {
-            "segmentation": scenes.y["segmentation"],
-            "steering": scenes.y["steering"],
-            "teacher": teacher_logits(scenes),
-        },
-        loss=recovery_loss if with_teacher else sum_of_losses,
-        transform=augment,
-        precision=torch.bfloat16,
-        channels_last=True,
-        checkpoint=CACHE / f"{name}.checkpoint.safetensors",
-        seed=seed,
-        **RECIPE,
-    )
 
 
 def miou(model: nn.Module, scenes: RoadSplit) -> float:
@@ -202,10 +133,11 @@ def summarise() -> None:
         for method, each in runs.items()
     }
     ours = figures.pop("ours")
-    times, timed_on = timed(), describe_machine()["cpu"]
-    if not times:
-        times = {name: before[name] for name in before if "p50" in name or "control" in name}
-        timed_on = frame.timed_on(before)
+    times = frame.times_or_kept(
+        frame.finished(time_it, {"times": {}}, NAME, timed=True).get("times", {}),
+        before,
+        [name for name in before if "p50" in name or "control" in name],
+    )
     gain = times.get("p50_gain")
     efficiency = None if gain is None else 100 * gain / ours["mac_gain"]
     edu.save_result(
@@ -216,18 +148,12 @@ def summarise() -> None:
             **ours,
             **figures,
             **times,
-            "timed_on": timed_on,
             "labels_only": [run["miou"] for run in labels] or before.get("labels_only", []),
             "conversion_efficiency": efficiency,
             "recipe": RECIPE | {"temperature": TEMPERATURE, "alpha": ALPHA},
         },
         frame.command(NAME),
     )
-
-
-def timed() -> dict:
-    """The times that are stored of this processor, or none."""
-    return frame.finished(time_it, {"times": {}}, NAME, timed=True).get("times", {})
 
 
 def compare_quietly(reference: Runner, candidate: Runner) -> LatencyComparison:

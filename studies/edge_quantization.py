@@ -6,8 +6,8 @@ EfficientNet-Lite0 with its ImageNet weights on crops of photographs, and two sm
 ReLU6 and with hard swish on clothes. Each quantizer sees the same 64 inputs, three times others;
 the crops that judge come from photographs that calibration did not see. Judged is how often the
 int8 file answers as the float32 network does, and how far its logits are from the other's, in ONNX
-Runtime with exact sums. Writes data/results/edge_quantization.json; an hour, one core. NNCF (pip
-install nncf==3.4.0) stands in no requirements file of the kit.
+Runtime with exact sums. Writes data/results/edge_quantization.json; an hour, one core. NNCF
+stands in requirements-extra.txt.
 """
 
 import tempfile

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ CACHE_FOLDER = DATA_FOLDER / "cache"
 ATTEMPTS = 5
 PROCESSOR = {
     "--processor": {
-        "choices": ("", "amx"),
+        "choices": ("", "amx", "avx2"),
         "default": "",
         "help": "another processor than the first: its figures stand beside, in NAME_amx.json",
     }
@@ -106,7 +106,7 @@ def run_all(
 
     function: returns figures for JSON, and under the key "files", if it has it, {ending: bytes},
     which are kept as `cache`/STUDY/NAME.ending. again: run everything. timed: figures of
-    another processor are another recipe's. workers: with more than one, Dask hands the runs to
+    another `processor` are another recipe's. workers: with more than one, Dask hands the runs to
     processes of one thread each, which end with this one; a worker that dies loses only its run,
     which another one takes up. scheduler: the address of one whose machines have the kit.
     An exception in a run is raised here, after what others have finished is stored.
@@ -125,7 +125,7 @@ def run_all(
             with replacing(cache / study / f"{name}.{ending}") as partial:
                 partial.write_bytes(content)
         row = {"recipe": recipes[name], "files": sorted(files), "figures": figures}
-        row |= {"cpu": describe_machine()["cpu"], "date": now()}
+        row |= {"cpu": processor(), "date": now()}
         write_json(folder / study / f"{name}.json", row)
         found[name] = json.loads((folder / study / f"{name}.json").read_text("utf-8"))["figures"]
         print(f"{study}, {name}: {found[name]}", flush=True)
@@ -180,7 +180,7 @@ def _files(row: dict, name: str, folder: Path) -> list[Path]:
 def _recipes(function: Callable, runs: Mapping[str, dict], timed: bool) -> dict[str, str]:
     from edu_lib.training import fingerprint  # a study that keeps no runs needs no more than torch
 
-    made_by = fingerprint(function) + (describe_machine()["cpu"] if timed else "")
+    made_by = fingerprint(function) + (processor() if timed else "")
     return {name: fingerprint([made_by, arguments]) for name, arguments in runs.items()}
 
 
@@ -231,9 +231,22 @@ def stored_result(name: str) -> dict:
         return {}
 
 
-def timed_on(result: Mapping) -> str | None:
-    """The processor that a result file's times are of, where trainings may be of another."""
-    return result.get("timed_on", result.get("machine", {}).get("cpu"))
+def processor() -> str:
+    """The processor's name and its vector instructions: two of one name may differ in these."""
+    machine = describe_machine()
+    return f"{machine['cpu']}: {' '.join(machine['isa'])}"
+
+
+def times_or_kept(times: Mapping, before: Mapping, names: Iterable[str]) -> dict:
+    """The times of this processor, or where there are none those that a result file has.
+
+    With "timed_on", the processor that they are of: trainings may be summed up on any machine.
+    before: the result file's content. names: of the times in it.
+    """
+    if times:
+        return {**times, "timed_on": processor()}
+    kept = {name: before[name] for name in names if name in before}
+    return kept | {"timed_on": before.get("timed_on", before.get("machine", {}).get("cpu"))}
 
 
 def until_quiet(measure: Callable[[], Timing], attempts: int = ATTEMPTS) -> Timing:

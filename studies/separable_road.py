@@ -20,21 +20,19 @@ from torch import nn
 
 import edu_lib as edu
 from classroom.road_scenes import RoadSplit, road_scenes
-from edu_lib.measure import describe_machine
 from edu_lib.models.road_tasks import sum_of_losses
 from edu_lib.techniques.factorization import separable_from, separate
 from edu_lib.training import fingerprint
 from studies import frame
-from studies.channel_pruning import (
+from studies.channel_pruning import compare_quietly, miou
+from studies.channel_pruning_choice import SHAPE, heavy, macs_of
+from studies.channel_pruning_recovery import (
     ALPHA,
     TEMPERATURE,
     augment,
-    compare_quietly,
-    miou,
     recovery_loss,
     teacher_logits,
 )
-from studies.channel_pruning_choice import SHAPE, heavy, macs_of
 
 NAME = "separable_road"
 CACHE = frame.CACHE_FOLDER / NAME
@@ -134,14 +132,15 @@ def summarise() -> None:
     before = frame.stored_result(NAME)
     distilled = mious(with_teacher=True) or before.get("mious")
     labels = mious(with_teacher=False)
-    times = frame.finished(time_it, {"times": {}}, NAME, timed=True).get("times")
-    timed_on = describe_machine()["cpu"] if times else frame.timed_on(before)
-    times = times or {name: value for name, value in before.items() if "p50" in name}
-    if not distilled or not times:
+    times = frame.times_or_kept(
+        frame.finished(time_it, {"times": {}}, NAME, timed=True).get("times", {}),
+        before,
+        [name for name in before if "p50" in name],
+    )
+    if not distilled or "p50_gain" not in times:
         raise SystemExit("a run and the times are needed first: --seed 0, then --time")
     whole = edu.load_result("road_teachers")["segmentation"]["miou"]
     figures = times | {
-        "timed_on": timed_on,
         "seeds": len(distilled),
         "mac_gain": macs_of(heavy()) / macs_of(separable()),
         "miou": mean(distilled),

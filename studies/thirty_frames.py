@@ -30,7 +30,6 @@ from classroom.final_network import FILE, STUDENT
 from classroom.road_scenes import RoadSplit
 from edu_lib.deploy import session
 from edu_lib.files import write_whole
-from edu_lib.measure import describe_machine
 from edu_lib.models.road_tasks import as_input, evaluate_road
 from edu_lib.models.small_roadnet import WholeSize
 from edu_lib.weights import WEIGHTS_FOLDER
@@ -202,14 +201,12 @@ def summarise(timed_now: bool) -> None:
     for chain, found in steps.items():
         if not found:
             raise SystemExit(f"{chain} has no run yet: python3 -m studies.{NAME} --chain {chain}")
-    before = frame.stored_result(NAME)
+    before, found = frame.stored_result(NAME), {}
     if timed_now or "times" not in before:
         times, rough = thirty_frames_timing.stored_times()
-        cpu = describe_machine()["cpu"]
-    else:
-        times, rough = before["times"], before["rough_times"]
-        cpu = frame.timed_on(before)
-    figures = summary(heavy_card(), steps, times) | {"rough_times": rough, "timed_on": cpu}
+        found = {"times": times, "rough_times": rough}
+    found = frame.times_or_kept(found, before, ("times", "rough_times"))
+    figures = summary(heavy_card(), steps, found["times"]) | found
     edu.save_result(NAME, figures, frame.command(NAME))
 
 

@@ -1,15 +1,15 @@
 """Where the points of the small road network go: its half-size answers, its size, its training?
 
-    python3 -m studies.thirty_frames_gap            # about 80 minutes of one core
+    python3 -m studies.thirty_frames_gap            # about 90 minutes of one core
     python3 -m studies.thirty_frames_gap --time     # on an idle machine
 
 The network of chapter 14 answers at half the height and width. `ceiling` takes the truth at that
 size, each pixel made four: what an answer of that size can say at best. `fine` trains the same
 network with answers at the whole size: its last layer says four values for each pixel, which are
 laid side by side (Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution Using an
-Efficient Sub-Pixel Convolutional Neural Network", section 3). It learns from labels alone, for as
-many epochs as step D of `studies.thirty_frames`, whose teachers answer one scene in twenty.
-`longer` is the same with twice the epochs, `wider` the same with twice the channels.
+Efficient Sub-Pixel Convolutional Neural Network", section 3). It learns from labels alone. `half`
+answers at half the size and learns for as many epochs, with teachers that answer one scene in
+twenty. `longer` is `fine` with twice the epochs, `wider` with twice the channels.
 Train and test scenes come from one generator, so the figures say nothing about real roads.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import edu_lib as edu
 from classroom.final_network import one_scene
 from edu_lib.deploy import export_onnx
-from edu_lib.measure import describe_machine, onnxruntime_runner
+from edu_lib.measure import onnxruntime_runner
 from edu_lib.models.road_tasks import (
     LOG_DEPTH_MEAN,
     LOG_DEPTH_STD,
@@ -35,12 +35,12 @@ from edu_lib.models.road_tasks import (
 from edu_lib.models.roadnet import NUM_CLASSES, RoadNet
 from edu_lib.models.small_roadnet import SmallRoadNet, WholeSize, doubled
 from studies import frame
-from studies.thirty_frames_steps import FOLDER, PLAN, Plan, stored
+from studies.thirty_frames_steps import SHORT, Plan, learn, student
 from studies.thirty_frames_teachers import labels_loss
 from studies.thirty_frames_timing import times_in_turns
 
 NAME = "thirty_frames_gap"
-CACHE = frame.CACHE_FOLDER / NAME
+FOLDER, CACHE = frame.RUNS_FOLDER / NAME, frame.CACHE_FOLDER / NAME
 SCALE = 2  # from the size of the features to that of the image
 SEED = 0
 VARIANTS = {"fine": {}, "longer": {"passes": 2}, "wider": {"wider": 2}}
@@ -80,7 +80,7 @@ def watched(model: nn.Module, X: Tensor, y: dict[str, Tensor]) -> float:
     return evaluate_road(model, X, y).miou
 
 
-def fine(seed: int, passes: int = 1, wider: int = 1, plan: Plan = PLAN) -> dict:
+def fine(seed: int, passes: int = 1, wider: int = 1, plan: Plan = SHORT) -> dict:
     """A trained FineRoadNet: its cost and its quality; goes on from its checkpoints.
 
     passes, wider: times the epochs and the width of the plan.
@@ -133,7 +133,7 @@ def found(model: nn.Module, plan: Plan, split: str) -> dict:
     }
 
 
-def ceiling(plan: Plan = PLAN) -> dict:
+def ceiling(plan: Plan = SHORT) -> dict:
     """The truth of the test scenes at half the size, each pixel made four, judged as an answer.
 
     "vote": the class that most of the four pixels have, the first of them on a tie. "miou", "ious"
@@ -166,15 +166,29 @@ def one_hot(classes: Tensor) -> Tensor:
     return F.one_hot(classes.long(), NUM_CLASSES).permute(0, 3, 1, 2).float()
 
 
-def classes_of(seed: int, plan: Plan = PLAN) -> dict:
-    """What step D of `studies.thirty_frames` left, and a heavy network, class by class."""
-    small = WholeSize(stored("D", seed, "cpu", plan, FOLDER))
-    heavy = edu.load_weights(RoadNet(["segmentation"]), "road_segmentation")
-    scenes = plan.split("test")
+def half(seed: int, plan: Plan = SHORT) -> dict:
+    """A SmallRoadNet after step D with this plan, judged at the whole size: to compare `fine` with.
+
+    Step D of `studies.thirty_frames` takes longer.
+    """
+    model = student(seed, plan)
+    for chain in ("half_D-small", "half_D"):
+        learn(model, plan.split("train"), chain, seed, "cpu", plan)
+    cost = edu.count_cost(model, plan.shape)
     return {
-        "half_size": found(small, plan, "test"),
-        "heavy": {"ious": list(evaluate_road(heavy, scenes.X, scenes.y).ious)},
+        "params": cost.params,
+        "macs": cost.macs,
+        "test": found(WholeSize(model), plan, "test"),
+        "files": {"safetensors": frame.weights_of(model)},
     }
+
+
+def heavy(plan: Plan = SHORT) -> dict:
+    """The heavy network, class by class."""
+    scenes = plan.split("test")
+    model = edu.load_weights(RoadNet(["segmentation"]), "road_segmentation")
+    result = evaluate_road(model, scenes.X, scenes.y)
+    return {"miou": result.miou, "ious": list(result.ious)}
 
 
 def time_it(seed: int) -> dict:
@@ -182,13 +196,15 @@ def time_it(seed: int) -> dict:
 
     Raises SystemExit that says what to run where a network lacks.
     """
-    X = one_scene()
-    networks = {"half_size": stored("D", seed, "cpu", PLAN, FOLDER)}
-    for name, width in (("fine", 1), ("wider", VARIANTS["wider"]["wider"])):
-        path = FOLDER.parent / NAME / f"{name}_{seed}.safetensors"
+    X, networks = one_scene(), {}
+    for name, blank in (
+        ("half", SmallRoadNet(SHORT.width)),
+        ("fine", FineRoadNet(SHORT.width)),
+        ("wider", FineRoadNet(VARIANTS["wider"]["wider"] * SHORT.width)),
+    ):
+        path = FOLDER / f"{name}_{seed}.safetensors"
         if not path.exists():
             raise SystemExit(f"{path.name} is not there yet: python3 -m studies.{NAME}")
-        blank = FineRoadNet(width * PLAN.width)
         networks[name] = edu.load_weights(blank, path.stem, path.parent).eval()
     return times_in_turns(
         {
@@ -199,33 +215,24 @@ def time_it(seed: int) -> dict:
     )
 
 
-def times() -> dict:
-    """The times of this processor, or those that the file has, and the processor that they are of.
-
-    Trainings may be summed up on any machine.
-    """
-    found = frame.finished(time_it, {"times": {"seed": SEED}}, NAME, timed=True)
-    if found:
-        return found | {"timed_on": describe_machine()["cpu"]}
-    before = frame.stored_result(NAME)
-    return {name: before[name] for name in ("times", "timed_on") if name in before}
-
-
 def main() -> None:
     """The runs that lack, then the result file."""
     time = {"--time": {"action": "store_true", "help": "time, on an idle machine"}}
     chosen = frame.options(__doc__, time, parallel=True)
     stored_in = {"cache": frame.RUNS_FOLDER, "again": chosen.again and not chosen.time}
-    if chosen.time:
-        frame.run_all(time_it, {"times": {"seed": SEED}}, NAME, timed=True, again=chosen.again)
     halved = frame.run_all(ceiling, {"ceiling": {}}, NAME, **stored_in)
-    judged = frame.run_all(classes_of, {"classes": {"seed": SEED}}, NAME, **stored_in)
-    figures = {"ceiling": halved["ceiling"], "classes_of": judged["classes"]}
+    judged = frame.run_all(heavy, {"heavy": {}}, NAME, **stored_in)
+    halves = frame.run_all(half, {f"half_{SEED}": {"seed": SEED}}, NAME, **stored_in)
+    figures = halved | judged | {"half": halves[f"half_{SEED}"]}
     runs = {f"{name}_{SEED}": {"seed": SEED, **more} for name, more in VARIANTS.items()}
     workers = {"workers": chosen.workers, "scheduler": chosen.scheduler}
     trained = frame.run_all(fine, runs, NAME, **stored_in, **workers)
     figures |= {name: trained[f"{name}_{SEED}"] for name in VARIANTS}
-    edu.save_result(NAME, figures | times(), frame.command(NAME))
+    if chosen.time:
+        frame.run_all(time_it, {"times": {"seed": SEED}}, NAME, timed=True, again=chosen.again)
+    times = frame.finished(time_it, {"times": {"seed": SEED}}, NAME, timed=True)
+    figures |= frame.times_or_kept(times, frame.stored_result(NAME), ("times",))
+    edu.save_result(NAME, figures, frame.command(NAME))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from edu_lib.models.road_tasks import as_input, evaluate_road
 from edu_lib.models.small_roadnet import HEADS, SmallRoadNet, WholeSize
 from edu_lib.techniques.quantization import convert, prepare_qat, quantize_static
 from studies import frame
-from studies.thirty_frames_steps import CACHE, MULTIPLE_OF, PLAN
+from studies.thirty_frames_steps import CACHE, MULTIPLE_OF
+from studies.thirty_frames_steps import SHORT as PLAN
 from studies.thirty_frames_teachers import answers, augment_small, objective
 
 NAME = "thirty_frames_order"

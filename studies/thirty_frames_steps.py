@@ -74,7 +74,8 @@ def read_once(name: str, count: int, height: int, width: int) -> RoadSplit:
     return road_scenes(name, count, height, width)
 
 
-PLAN = Plan()
+SHORT = Plan()  # for studies that compare trainings with one another
+PLAN = Plan(small_epochs=16, num_epochs={"D": 16, "P": 6, "Q": 2})
 
 
 def name_of(chain: str, seed: int, device: str) -> str:

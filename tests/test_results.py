@@ -68,7 +68,7 @@ REQUIRED = {
         "combined_share",
     },
     "thirty_frames_limits": {"by_weather", "by_place", "by_distance", "strange"},
-    "thirty_frames_gap": {"ceiling", "classes_of", "fine", "longer", "wider", "times"},
+    "thirty_frames_gap": {"ceiling", "heavy", "half", "fine", "longer", "wider", "times"},
     "thirty_frames_drive": {"closing", "steady", "pipeline_fps"},
     "thirty_frames_order": {"orders", "gap_points", "decided", "seeds"},
     "int8": set(int8.NETWORKS),

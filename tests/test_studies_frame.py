@@ -79,7 +79,7 @@ def test_a_row_is_small_and_says_where_it_was_made(study):
     path = study.folder / "runs/toy/run_2.json"
     row = json.loads(path.read_text())
     assert row["figures"] == {"value": 4}
-    assert row["cpu"] == edu.describe_machine()["cpu"]
+    assert row["cpu"] == frame.processor()
     assert path.stat().st_size < 400
 
 
@@ -118,9 +118,31 @@ def test_a_timed_run_belongs_to_its_processor(study, monkeypatch):
     study.run(timed=True)
     study.run(timed=True)
     assert len(study.logged()) == 3
-    monkeypatch.setattr(frame, "describe_machine", lambda: {"cpu": "another"})
+    here = frame.describe_machine()
+    monkeypatch.setattr(frame, "describe_machine", lambda: here | {"cpu": "another"})
     study.run(timed=True)
     assert len(study.logged()) == 6
+
+
+def test_two_processors_of_one_name_differ_by_their_instructions(study, monkeypatch):
+    machine = {"cpu": "AMD EPYC", "isa": ["avx2"]}
+    monkeypatch.setattr(frame, "describe_machine", lambda: machine)
+    study.run(timed=True)
+    machine["isa"] = ["avx2", "avx512_vnni"]
+    study.run(timed=True)
+    assert len(study.logged()) == 6
+    machine["isa"] = ["avx2"]
+    assert frame.times_or_kept({"p50_ms": 2}, {}, ["p50_ms"]) == {
+        "p50_ms": 2,
+        "timed_on": "AMD EPYC: avx2",
+    }
+
+
+@pytest.mark.parametrize("before", [{"machine": {"cpu": "first"}}, {"timed_on": "first"}])
+def test_times_of_another_processor_are_kept_with_its_name(before):
+    before |= {"p50_ms": 1, "miou": 90}
+    kept = frame.times_or_kept({}, before, ["p50_ms", "p99_ms"])
+    assert kept == {"p50_ms": 1, "timed_on": "first"}
 
 
 def test_a_run_without_its_file_is_run_again(study, capsys):

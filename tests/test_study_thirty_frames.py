@@ -211,7 +211,7 @@ def test_a_summary_elsewhere_keeps_the_times_and_the_processor_that_they_are_of(
     monkeypatch.setattr(thirty_frames, "rows", lambda chain: [{"seed": 0}])
     monkeypatch.setattr(thirty_frames, "heavy_card", dict)
     monkeypatch.setattr(thirty_frames, "summary", lambda heavy, steps, times: {"times": times})
-    monkeypatch.setattr(thirty_frames, "describe_machine", lambda: {"cpu": "The second"})
+    monkeypatch.setattr(thirty_frames.frame, "processor", lambda: "The second")
     monkeypatch.setattr(thirty_frames.frame, "stored_result", lambda name: dict(stored))
     monkeypatch.setattr(thirty_frames.edu, "save_result", save)
     timing = thirty_frames.thirty_frames_timing

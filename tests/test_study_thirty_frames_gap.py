@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load
 
 from classroom.road_scenes import RoadSplit
-from studies import thirty_frames_gap
-from studies.thirty_frames_gap import VARIANTS, FineRoadNet, ceiling, fine, four_values
+from edu_lib.models.small_roadnet import SmallRoadNet
+from studies import thirty_frames_gap, thirty_frames_steps
+from studies.thirty_frames_gap import VARIANTS, FineRoadNet, ceiling, fine, four_values, half
 from studies.thirty_frames_steps import Plan
 
 TINY = Plan(
@@ -68,6 +69,22 @@ def test_a_training_of_the_fine_network_leaves_its_quality_and_its_weights(tmp_p
     assert row["params"] == sum(each.numel() for each in model.parameters())
     assert len(row["test"]["ious"]) == 9
     assert 0 <= row["test"]["miou"] <= 100
+
+
+@pytest.mark.slow
+def test_the_network_to_compare_with_learns_by_the_same_plan(tmp_path, monkeypatch):
+    epochs = []
+    monkeypatch.setattr(thirty_frames_steps, "CACHE", tmp_path)
+    monkeypatch.setattr(
+        thirty_frames_steps.edu, "fit", lambda *_, num_epochs, **more: epochs.append(num_epochs)
+    )
+    monkeypatch.setattr(
+        thirty_frames_steps, "lessons", lambda X, *_: {"taught": torch.zeros(len(X)).bool()}
+    )
+    row = half(0, TINY)
+    SmallRoadNet(TINY.width).load_state_dict(load(row["files"]["safetensors"]))
+    assert epochs == [TINY.small_epochs, TINY.num_epochs["D"]]
+    assert len(row["test"]["ious"]) == 9
 
 
 @pytest.mark.slow

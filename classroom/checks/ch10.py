@@ -10,7 +10,7 @@ from classroom.checks.checker import exercise
 from classroom.checks.compare import WrongForm, describe, is_whole, number_case, tensor_case
 
 
-@exercise("ch10.gaps", points=2, cases=10)
+@exercise("ch10.gaps", points=2, cases=11)
 def gaps(to_gaps):
     """to_gaps(row, bits) -> pairs (zeros before, value); a pair (2^bits - 1, 0) fills wide gaps."""
     cases = [
@@ -21,6 +21,7 @@ def gaps(to_gaps):
             "a pair is (zeros in between, value), and counts no places",
         ),
         ([0, 0, 0, 0, 6], 2, [(3, 0), (0, 6)], "four zeros take a filler, which is the fourth"),
+        ([0, 0, 0, 0, 6, 7], 2, [(3, 0), (0, 6), (0, 7)], "a filler stands once, not again later"),
         ([0, 0, 0, 6], 2, [(3, 6)], "three zeros still fit in 2 bits"),
         ([0] * 9 + [4], 2, [(3, 0), (3, 0), (1, 4)], "a wide gap takes several fillers"),
         ([0] * 9 + [4], 4, [(9, 4)], "4 bits hold gaps up to 15"),

@@ -59,7 +59,7 @@ def scatter(two_standard_errors):
         yield number_case(answer, 2 * s / n**0.5, asked, why, mistakes)
 
 
-@exercise("ch15.verdict", points=3, cases=8)
+@exercise("ch15.verdict", points=3, cases=9)
 def verdict(judge):
     """judge(target, measured, scatter) -> one of VERDICTS, where lower is better."""
     cases = [
@@ -68,6 +68,7 @@ def verdict(judge):
         (74.0, 79.0, 0.0, "not reproduced", "79 is above 74, and nothing scatters"),
         (74.0, 79.0, 2.0, "not reproduced", "77 to 81 lies above 74 as a whole"),
         (74.0, 75.0, 2.0, "undecided", "73 to 77 has 74 inside"),
+        (74.0, 76.0, 2.0, "undecided", "74 to 78 begins at the target, which counts as reached"),
         (74.0, 73.0, 2.0, "undecided", "71 to 75 has 74 inside, though 73 is better"),
         (74.0, 70.0, 2.0, "reproduced", "68 to 72 lies below 74 as a whole"),
         (74.0, 72.0, 2.0, "reproduced", "70 to 74 ends at the target, which counts as reached"),

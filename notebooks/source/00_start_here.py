@@ -338,9 +338,9 @@ classroom.ledger(upto="00", mine=[mine])
 # **Terms.** *Frame*: one picture of a video. *Budget*: the time that one frame may take. *Latency*:
 # the time from a frame to its answer. *Throughput*: answers a second. *Buffer*: a place where a
 # frame waits. *p50, p99*: half, or 99 %, of the calls were faster than this. *Eager*: PyTorch runs
-# a network one operation after another, as Python reaches them. *ONNX*: a file format for networks;
-# *ONNX Runtime* executes such files. *MAC*: one multiplication and one addition, the unit in which
-# the work of a network is counted.
+# a network one operation after another, as Python reaches them. *ONNX*: a file format for networks.
+# *ONNX Runtime*: a program that executes such files. *MAC*: one multiplication and one addition,
+# the unit in which the work of a network is counted.
 #
 # **References.** Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
 # document recognition", Proceedings of the IEEE 86(11), 1998. · ONNX Runtime, onnxruntime.ai.

@@ -280,8 +280,8 @@ classroom.check("ch10.kmeans", kmeans_step)
 
 # %% [markdown]
 # Where should k-means start? The paper's answer is *linear*: evenly from the smallest weight to the
-# largest. The other idea, *density*, puts as many weights between each two. See what becomes of the
-# large weights.
+# largest. Another one, *density*, puts equally many weights between neighbouring starts. See what
+# becomes of the large weights.
 
 # %% tags=["nbval-ignore-output"]
 values = pruned.fc1.weight.detach().flatten()
@@ -527,7 +527,7 @@ classroom.show(
 
 # %% [markdown]
 # **See:** a probable symbol hardly narrows the interval. In the end any number inside will do, and
-# `-log2(width)` bits name one.
+# about `-log2(width)` bits name one, rounded up.
 #
 # Encoder and decoder need the same probabilities. They can learn them: both have seen the same
 # symbols so far, so both count alike, and no table is sent. This is **adaptive coding**.
@@ -752,9 +752,10 @@ print(f"{fuzz['trials']:,} damaged files: {fuzz['crashes']} crashes, {fuzz['hang
       f"{fuzz['wrong_models']} wrong models")  # fmt: skip
 
 # %% [markdown]
-# In some of those the checksum was made anew, as one who means harm would do. Then the content
-# itself is refused, or it is a network, only not a good one. A checksum finds accidents. It does
-# not say who wrote the file.
+# A wrong model is one that loads although its checksum was not made anew. In some files it was made
+# anew, as one who means harm would do: {{results.container_fuzz.remade_loaded:,}} of
+# {{results.container_fuzz.checksum_remade:,}} such files load, as some network, and the others are
+# refused for their content. A checksum finds accidents. It does not say who wrote the file.
 #
 # ## Beyond: let the loss count bits
 #
@@ -764,9 +765,11 @@ print(f"{fuzz['trials']:,} damaged files: {fuzz['crashes']} crashes, {fuzz['hang
 #     loss = errors + price * bits            bits of a weight of level z: about log2(1 + 4 |z|)
 #
 # A weight that is not worth its bits goes to 0 by itself. A step that is too fine grows. This is
-# **rate-distortion training** (`techniques.rate_distortion`). It starts from a network with few
-# channels, taught by a better one (chapter 11). The study `studies/network_files.py` trains the
-# rows below, and every file ships with the kit. Read them:
+# **rate-distortion training** (`techniques.rate_distortion`). The convolutional networks start with
+# few channels, LeNet-300-100 at full size. All of them learn from a better network (chapter 11) and
+# from nine shifted or distorted versions of each image, which the three steps did not have. The
+# study `studies/network_files.py` trains the rows below; of each row one file ships with the kit.
+# Read them:
 
 # %% tags=["nbval-ignore-output"]
 for rows in records.values():
@@ -774,7 +777,7 @@ for rows in records.values():
         path = WEIGHTS_FOLDER / row["file"]
         network = container.load(path)
         error = 100 - edu.evaluate(network, data.test.X, data.test.y).accuracy
-        seeds = "1 seed" if row["seeds"] == 1 else f"best of {row['seeds']} seeds"
+        seeds = "1 seed" if row["seeds"] == 1 else f"of {row['seeds']} seeds best on validation"
         print(f"{path.stat().st_size:6,} bytes  {error:.2f} % of the test images wrong  "
               f"{row.get('name', type(network).__name__)}, {seeds}")  # fmt: skip
 
@@ -820,11 +823,13 @@ classroom.show(
 
 # %% [markdown]
 # **See:** circles are LeNet-5-Caffe, squares LeNet-300-100, diamonds any network at all. Hollow is
-# what three separate steps gave; filled is what one loss gave. Grey is published, in bytes as the
-# papers count them: Han et al. 2016, MIRACLE (Havasi et al. 2019), Oktay et al. 2020.
+# what three separate steps gave; filled is what one loss, a teacher and more images gave. Grey is
+# published, in bytes as the papers count them: Han et al. 2016, MIRACLE (Havasi et al. 2019), Oktay
+# et al. 2020.
 #
-# A point stands at the mean error of its seeds and at the size of the largest of their files; the
-# list says how many seeds there were. On 10,000 images one standard error at 1 % is 0.1 points, so
+# A filled orange point stands at the mean error of its seeds and at the size of the largest of
+# their files, a hollow one at the means of both; the list says how many seeds the filled ones have.
+# On 10,000 images one standard error at 1 % is 0.1 points, so
 # points that near are equal.
 #
 # Is it still LeNet-5-Caffe? The layers are, and so is what each does. The channels are fewer:
@@ -1016,8 +1021,8 @@ compared
 #   weights, in Python.
 # - **Noise.** Nothing packs the digits of a float. First the network must need fewer of them.
 # - **A network that is small already.** Tables, header and biases have a price of their own.
-# - **Low rank** in a layer that lies in the cache, at a large batch, or in a kernel that is thin
-#   already.
+# - **Low rank** in a kernel that is thin already. In a layer that lies in the cache it gains less
+#   than it promises; at a large batch it gains what it promises, and no more.
 #
 # ## Claims
 
@@ -1074,8 +1079,8 @@ classroom.claims_table([
 # ## The ledger
 #
 # Stored rows were measured by the protocol on an idle machine (`python3 kit.py bench`). Yours
-# stands below them: the network as it comes out of its smallest file. The column of bytes changed,
-# the time did not.
+# stands below them: the network as it comes out of its smallest file. The bytes are those of that
+# file; the time is that of the whole network, as the comparison above says.
 
 # %% tags=["nbval-ignore-output"]
 decoded, X = container.load(smallest).eval(), data.test.X[:1]
@@ -1099,7 +1104,8 @@ classroom.ledger(upto="10", mine=[mine])
 # - The gradient of a shared value is the sum of the gradients of its weights.
 # - Huffman spends whole bits. A range coder spends `-log2 p`, learns p on the way, and asks the
 #   neighbours.
-# - A loss that counts bits beats three separate steps.
+# - One loss for errors and bits, with a teacher and more images, gave far smaller files than the
+#   three steps. How much of that is the loss alone was not measured.
 # - A small file runs as fast as a large one. A thin layer runs faster, most of all when it comes to
 #   fit in the cache.
 #

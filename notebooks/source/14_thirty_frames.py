@@ -195,8 +195,8 @@ answer = next((said for limit, said in LEVELS if most < limit), "about 99 %")
 ceiling.reveal(answer, "Thin things lose most: a marking is a pixel or two wide.")
 
 # %%
-columns = {"heavy": gap["classes_of"]["heavy"], "truth, halved": gap["ceiling"]["vote"],
-           "distilled": gap["classes_of"]["half_size"], "whole size": gap["fine"]["test"]}
+columns = {"heavy": gap["heavy"], "truth, halved": gap["ceiling"]["vote"],
+           "half size": gap["half"]["test"], "whole size": gap["fine"]["test"]}
 
 
 def show_ious(columns):
@@ -213,19 +213,18 @@ show_ious(columns)
 # %% [markdown]
 # **See:** with the truth itself, half-size answers reach
 # {{results.thirty_frames_gap.ceiling.vote.miou:.1f}} %, about what the heavy network reaches. So
-# the half size sets a limit, and the small network is far below it. The last column is the same
-# network, trained for as long and from labels alone, that answers at the whole size: its last layer
-# gives four values for each pixel, which are laid side by side (**sub-pixel convolution**, Shi et
-# al. 2016). Its markings are better, and its mean is
-# {{results.thirty_frames_gap.fine.test.miou:.1f}} % against
-# {{results.thirty_frames_gap.classes_of.half_size.miou:.1f}} %. One seed each: about a point, where
-# seeds scatter by half of one. And it takes {{results.thirty_frames_gap.times.fine.p50_ms:.1f}} ms
-# in ONNX Runtime, where half-size answers take
-# {{results.thirty_frames_gap.times.half_size.p50_ms:.1f}} (one core of the second processor,
-# below).
+# the half size sets a limit, and the small network is far below it. *Half size* is `SmallRoadNet`
+# after a training of a quarter of the epochs of D. *Whole size* is the same network, trained for as
+# long and from labels alone, that answers at the whole size: its last layer gives four values for
+# each pixel, which are laid side by side (**sub-pixel convolution**, Shi et al. 2016). Its markings
+# are better, and its mean is {{results.thirty_frames_gap.fine.test.miou:.1f}} % against
+# {{results.thirty_frames_gap.half.test.miou:.1f}} %. One seed each: about a point, where seeds
+# scatter by half of one. And it takes {{results.thirty_frames_gap.times.fine.p50_ms:.1f}} ms in
+# ONNX Runtime, where half-size answers take {{results.thirty_frames_gap.times.half.p50_ms:.1f}}
+# (one core).
 #
-# So the half size is not where most of the points went. They are lost by a network of a hundredth
-# of the MACs in a short training. Persons and signs, which are rare and small, lose most. Two more
+# So the half size is not where most of the points went. Persons and signs, which are rare and
+# small, lose most. Is it the short training, or a network of a hundredth of the MACs? Two more
 # trainings ask which of the two costs more.
 
 # %%
@@ -245,7 +244,7 @@ size_or_training.reveal("both about as much" if nearly_equal else more,
                         f"{longer:+.1f} points by the epochs, {wider:+.1f} by the channels.")
 
 # %%
-show_ious({"heavy": gap["classes_of"]["heavy"], "whole size": gap["fine"]["test"],
+show_ious({"heavy": gap["heavy"], "whole size": gap["fine"]["test"],
            "twice epochs": gap["longer"]["test"], "twice channels": gap["wider"]["test"]})
 forms = [gap[name] for name in ("fine", "longer", "wider")]
 rows = {"depths within 25 %": [each["test"]["delta1"] for each in forms],
@@ -265,8 +264,9 @@ for name, values in rows.items():
 # depths within 25 % from {{results.thirty_frames_gap.fine.test.delta1:.1f}} % to
 # {{results.thirty_frames_gap.longer.test.delta1:.1f}} %, and the steering to
 # {{results.thirty_frames_gap.longer.test.steering_error_deg:.3f}} degrees, where the heavy network
-# is off by {{results.road_teachers.ego.steering_error_deg:.3f}}. One seed each; the chain of this
-# chapter was not run again with a longer plan.
+# is off by {{results.road_teachers.ego.steering_error_deg:.3f}}. One seed each. That is why D has
+# {{results.thirty_frames.plan.num_epochs.D}} epochs at the whole size and not 4, as these trainings
+# had; its channels stay as few as they are.
 
 # %% slide="One network, step by step, on one core" tour=2
 classroom.plots.frame_budget_bar(

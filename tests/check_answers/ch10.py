@@ -36,6 +36,20 @@ def gaps_lists(row, bits):
     return [list(pair) for pair in gaps_divmod(row, bits)]
 
 
+def gaps_filler_again(row, bits):
+    pairs, waiting, zeros = [], [], 0
+    for value in row:
+        if value == 0 and zeros < 2**bits - 1:
+            zeros += 1
+            continue
+        if value == 0:
+            waiting.append((zeros, 0))
+        else:
+            pairs += [*waiting, (zeros, value)]
+        zeros = 0
+    return pairs
+
+
 def gaps_plain(row, bits):
     places = [i for i, value in enumerate(row) if value]
     return [(i - j - 1, row[i]) for i, j in zip(places, [-1, *places[:-1]], strict=True)]
@@ -250,6 +264,12 @@ WRONG = [
         "order swapped",
         lambda row, bits: [(value, zeros) for zeros, value in gaps_walk(row, bits)],
         "a pair is (zeros in between, value), and counts no places",
+    ),
+    (
+        "ch10.gaps",
+        "fillers written again",
+        gaps_filler_again,
+        "a filler stands once, not again later",
     ),
     ("ch10.gaps", "a dict", lambda row, bits: dict(gaps_walk(row, bits)), "return a list of pairs"),
     ("ch10.kmeans", "empty is NaN", step_empty_nan, "nobody is near 50: it stays where it is"),

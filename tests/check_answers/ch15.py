@@ -95,6 +95,12 @@ WRONG = [
         lambda t, m, s: judge(t - 1e-6, m, s),
         "the target itself is reached",
     ),
+    (
+        "ch15.verdict",
+        "an end at the target is outside",
+        lambda t, m, s: "not reproduced" if s and m - s >= t else judge(t, m, s),
+        "74 to 78 begins at the target, which counts as reached",
+    ),
     ("ch15.verdict", "a bool", lambda t, m, s: m <= t, "return one of reproduced"),
     (
         "ch15.verdict",
