@@ -20,7 +20,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     """{name: (network with untrained weights, shape of an image)}."""
     return {
         "lenet5": (edu.models.LeNet5(), (1, 28, 28)),
-        "alexnet": (edu.models.AlexNet2012(), (3, 224, 224)),
+        "alexnet": (edu.models.AlexNet(), (3, 224, 224)),
         "vgg16": (edu.models.VGG16(), (3, 224, 224)),
         "road_heavy": (RoadNet(["segmentation"]), (3, 128, 256)),
         "road_separable": (RoadNet(["segmentation"], 1.0, "separable"), (3, 128, 256)),

@@ -31,7 +31,7 @@ def fits(share_that_fits):
         ([10.0, 20.0, 30.0, 50.0], 30, "three of four fit into 33.3 ms, which are 75 percent"),
         ([40.0, 41.0], 25, "at 25 fps a frame of exactly 40 ms still fits"),
         ([10.0, 20.0, 30.0], 60, "the budget depends on fps: 16.7 ms at 60"),
-        ([33.2, 33.5, 10.0, 20.0], 30, "the budget is 33.33 ms; do not round it"),
+        ([33.32, 33.5, 10.0, 20.0], 30, "the budget is 33.33 ms; do not round it"),
         ([30.0, 5.0], 30, "both fit"),
         ([5.0], 30, "a single frame that fits"),
         ([500.0, 600.0], 30, "no frame fits"),

@@ -54,7 +54,7 @@ dE_dw = dE_dh * (1 - h**2) * x       # tanh'(a) = 1 - tanh(a)^2
 print(f"E {E:.4f}   dE/dv {dE_dv:.4f}   dE/dw {dE_dw:.4f}")
 
 # %% [markdown]
-# Each line uses the line above it. That is the whole idea: the derivative of a layer is the
+# Each line uses a line above it. That is the whole idea: the derivative of a layer is the
 # derivative of the next layer times one local factor. PyTorch's autograd does the same sweep. The
 # numbers must agree.
 
@@ -140,7 +140,7 @@ rate_guess
 after = descend(lr=3.0)[-1][2]
 assert after > 1e9
 rate_guess.reveal(
-    "above a thousand million", "each step jumps over the valley and lands higher on its other side"
+    "above a thousand million", "most steps jump over the valley and land higher on the other side"
 )
 
 # %% [markdown]
@@ -176,7 +176,7 @@ def draw_descent(lr: float):
 classroom.Explorer(draw_descent, lr=RATES)
 
 # %% [markdown]
-# **See:** up to 0.1 thirty steps are too few. From 0.5 to 2 they are plenty. At 2.5 and 2.7 the way
+# **See:** up to 0.3 thirty steps are too few. From 0.5 to 2 they are plenty. At 2.5 and 2.7 the way
 # zigzags over the valley and still arrives; at 3 it leaves it. The fastest rate, 1.5, is half of
 # the one that breaks everything. That is why chapters tell the learning rate of each training, and
 # why a race between two networks is fair only if each has its own best one.
@@ -230,9 +230,9 @@ print("C1", [tuple(p.shape) for p in model.c1.parameters()])
 print("S2", [tuple(p.shape) for p in model.s2.parameters()])
 
 # %% [markdown]
-# **3. C3 is not fully connected.** Each of its sixteen maps reads only some of the six maps below
-# it, following a table. The paper gives two reasons: fewer connections, and maps that are forced to
-# differ because they see different things.
+# **3. C3 is not fully connected.** Fifteen of its sixteen maps read only some of the six maps below
+# them, following a table; the last reads all six. The paper gives two reasons: fewer connections,
+# and maps that are forced to differ because they see different things.
 
 # %% slide="Which maps talk to which: a table made by hand"
 table = lenet1998.c3_table()
@@ -426,12 +426,13 @@ print(modern_history)
 modern_test
 
 # %% [markdown]
-# Half a minute or less on one core, and about one digit in a hundred is misread. Now the network of
+# Less than a minute on one core, and about one digit in a hundred is misread. Now the network of
 # 1998, with its own loss: three epochs, in batches half as large, of digits shifted by up to one
-# pixel. One thing is of our time: the optimizer is AdamW. Five thousand digits, the **validation
+# pixel. The way of training is of our time: AdamW, batches, and a rate that rises and falls; the
+# paper steps after every digit. Five thousand digits, the **validation
 # set**, are held back to watch it, so it learns from 55,000.
 
-# %% tags=["nbval-ignore-output"] slide="One minute of training today" minutes=1
+# %% tags=["nbval-ignore-output"] slide="About a minute of training today" minutes=1
 torch.manual_seed(0)
 data = edu.mnist()  # read anew if asked: the memory of all 60,000 goes back
 lenet_1998 = edu.models.LeNet1998()
@@ -538,9 +539,9 @@ cards[1]
 
 # %% [markdown]
 # The two side by side. *Promised* is counted from the code: parameters, MACs, bytes. *Measured* is
-# weighed and timed. The network of 1998 has fewer MACs and is slower all the same: its tanh, its
-# subsampling and its distances cost time that no MAC count shows. It is the first of many such
-# cases in this kit.
+# weighed and timed. The network of 1998 has fewer MACs and is slower all the same. We suspect its
+# tanh, its subsampling and its distances, which are many small operations with few MACs; no time of
+# a layer was taken here. It is the first of many such cases in this kit.
 
 # %% tags=["nbval-ignore-output"]
 edu.compare_cards(cards[0], cards[1])
@@ -559,12 +560,12 @@ pixels = 640 * 480 / (28 * 28)
 print(f"a camera image of 640x480 at the same cost a pixel: {digit_ms * pixels / 1000:.0f} s")
 
 # %% [markdown]
-# We did not choose that number: at its peak, the processor of the demonstration needs 33 ms for a
-# single digit, the whole budget of one frame at thirty a second. A camera image would take it
-# thirteen seconds. And training needs about three times the work of reading, for each of 60,000
-# digits, in each epoch.
+# At its peak, the processor of the demonstration needs 33 ms for a single digit in the modern form,
+# the whole budget of one frame at thirty a second, and 26 ms in the form of 1998. (The network that
+# it ran in 1989 was five times smaller.) A camera image would take it thirteen seconds. And
+# training needs about three times the work of reading, for each of 60,000 digits, in each epoch.
 
-# %% tags=["nbval-ignore-output"] slide="In 1989 one digit filled the frame" tour=1
+# %% tags=["nbval-ignore-output"] slide="At the peak of a chip of 1989 one digit fills the frame" tour=1
 training_macs = 3 * macs * 60_000 * 2
 then_hours = training_macs / peak_macs_per_second / 3600
 print(f"two epochs of the modern LeNet-5: {training_macs:.2e} MACs")
@@ -586,8 +587,9 @@ classroom.plots.frame_budget_bar([
 #
 # The paper reports {{published.history.lenet5_1998.error_percent}} % error, and
 # {{published.history.lenet5_1998.error_percent_distortions}} % when distorted digits are added to
-# the training set. Our figures are means of five seeds with eight epochs each, from
-# `data/results/lenet_1998.json`; the study `studies/lenet_1998.py` makes them again.
+# the training set. Our figures are means of five **seeds**, trainings that differ only in their
+# random start and order, with eight epochs each, from `data/results/lenet_1998.json`; the study
+# `studies/lenet_1998.py` makes them again.
 
 # %%
 study = edu.load_result("lenet_1998")
@@ -613,8 +615,8 @@ classroom.claims_table([
 # seed {{results.lenet_1998.plain.error_worst:.2f}} %); with digits shifted by up to a pixel
 # {{results.lenet_1998.shifted.error_mean:.2f}} % (worst
 # {{results.lenet_1998.shifted.error_worst:.2f}} %). The paper's schedule and distortions were its
-# own, so compare the levels, not the digits. A verdict allows 0.1 points, the standard error of one
-# test on 10,000 digits at 1 %.
+# own, so compare the levels, not the digits. A verdict allows 0.1 points, the
+# **standard error** of one test (how far chance moves it) on 10,000 digits at 1 %.
 #
 # ## Explore
 #
@@ -776,8 +778,9 @@ classroom.ledger(upto="02", mine=mine)
 #   its fully connected layers the parameters.
 # - A step is `weight -= lr * gradient`. Too small a rate does not arrive, too large a one diverges.
 # - Softmax turns logits into shares; the cross-entropy's gradient is share minus truth.
-# - A minute of training today brings it to the error that the paper reports. What was missing in
-#   1998 was not the idea. It was speed, and labelled data.
+# - {{results.lenet_1998.plain.seconds_mean:.0f}} seconds of training on one core today bring it to
+#   the error that the paper reports (five seeds). What was missing in 1998 was not the idea. It was
+#   speed, and labelled data.
 # - Fewer MACs did not mean fewer milliseconds, not even here.
 #
 # **Terms.** *Gradient*: how the error changes with each weight. *Back-propagation*: computing all

@@ -19,6 +19,7 @@
 
 # %%
 import statistics
+import time
 
 import torch
 from torch import nn
@@ -106,7 +107,7 @@ def draw_times(columns: list[tuple[str, str, dict]], alt: str, text: str):
     return classroom.show(figure, alt=alt, text=text)
 
 
-# %% tags=["hide-input"] slide="2017: what networks took, on which device"
+# %% tags=["hide-input"] slide="2016: what networks took, on which device"
 old = [
     ("16 Xeon cores,\nTorch7", classroom.plots.MUTED, xeon),
     ("Titan X,\nTorch7", classroom.plots.ACCENT, forward_ms("titan_x")),
@@ -182,14 +183,16 @@ for key, ratio in ratios.items():
 #
 # NVIDIA itself published a smaller factor in 2015: a Titan X of the generation before was
 # {{published.cnn_benchmarks.other_measurement.lowest}} to
-# {{published.cnn_benchmarks.other_measurement.highest}} times faster than a 16-core Xeon. Same kind
-# of GPU, same kind of CPU, another program: less than a tenth of the factor.
+# {{published.cnn_benchmarks.other_measurement.highest}} times faster than a 16-core Xeon. The card
+# had 60 % of the arithmetic of the later one, the CPU was of the same kind. Most of the rest, from
+# less than 7 times to over 70, must be the programs.
 #
 # ## Faster than its own peak
 #
 # Divide the work by the time, and you have a speed. The cell counts the MACs of VGG-16; one MAC is
-# two operations. The data sheet's peak is what all cores do together at the card's **base clock**:
-# two operations a core in each cycle.
+# two operations. The peak in the benchmark's README is what all cores do together at the card's
+# **base clock**: two operations a core in each cycle. NVIDIA's own figure, 11 TFLOPS, is that at
+# the boost clock of 1,531 MHz, and it is passed too.
 
 # %%
 with torch.device("meta"):  # counting needs no weights
@@ -209,7 +212,7 @@ print(f"the same speed as a peak would need {needed_mhz:,.0f} MHz, and no core i
 # %%
 over_peak = classroom.predict(
     "05.over_peak",
-    "How can a GPU do more operations a second than its data sheet allows?",
+    "How can a GPU do more operations a second than its peak allows?",
     options=[
         "it computed in half precision",
         "the timer did not wait for it",
@@ -420,12 +423,11 @@ else:
     network, images = resnet18(weights=None), torch.rand(16, 3, 224, 224)
     runner = edu.pytorch_runner(network, images, accelerator, channels_last=True)
     measured = edu.measure_latency(runner)
-    clock = torch.utils.benchmark.Timer("pass").timer
     with torch.inference_mode():
-        start = clock()
+        start = time.perf_counter()
         for _ in range(10):
             runner.call()
-        naive_ms = 100 * (clock() - start)
+        naive_ms = 100 * (time.perf_counter() - start)
         runner.synchronize()
     print(f"naive {naive_ms:.2f} ms, right {measured.p50_ms:.2f} ms, {measured.device}")
 
@@ -663,7 +665,7 @@ classroom.show(
 # the bandwidth was measured by copying, which also writes.) They do a twelfth of the arithmetic and
 # take a large part of the time. At batch 16 each fetched weight works 16 times, and the point moves
 # to the right along the slope. That is what the batch does for AlexNet. ResNet-18 has one small
-# linear layer, so it gains little.
+# linear layer, so it gains less.
 #
 # **Explore.** Choose a layer and move the batch. Watch for the batch at which a linear layer
 # reaches the flat roof. Does a convolution care? The roof is that of the study's machine.
@@ -729,16 +731,18 @@ classroom.show(
 # costs time. Of VGG-16's layers
 # {{results.cpu_gpu.cpu.layers.vgg16.share_of_layers_within_25_percent:.0f}} % are within 25 % of
 # the prediction, of ResNet-18's
-# {{results.cpu_gpu.cpu.layers.resnet18.share_of_layers_within_25_percent:.0f}} %. Where small
-# layers rise above the line, the calls themselves cost time. No point lies below the line: nothing
-# ran faster than its roofline.
+# {{results.cpu_gpu.cpu.layers.resnet18.share_of_layers_within_25_percent:.0f}} %, of AlexNet's
+# {{results.cpu_gpu.cpu.layers.alexnet.share_of_layers_within_25_percent:.0f}} %. In ResNet-18 most
+# of the missing time lies in the last block's 3x3 convolutions: many weights, and only 7x7 places
+# to use them. The roofline does not say why. No point lies below the line: nothing ran faster than
+# its roofline.
 #
 # ## When does a GPU pay?
 #
 # A GPU is a separate processor with its own memory. To use it you hand in work, and you bring the
-# images over and the answers back. These costs hardly depend on the batch. If they are large
-# enough, there is a batch below which the CPU is faster: the **crossover**. A large card may win
-# from the first image on.
+# images over and the answers back. Handing in costs the same for any batch; the way there takes
+# longer the more images go. If the fixed part is large enough, there is a batch below which the CPU
+# is faster: the **crossover**. A large card may win from the first image on.
 #
 # First the published times of AlexNet beside the study's machine. The Titan X is the one of 2015,
 # the Tegra X1 the GPU of a small board for robots and drones. The CPU's times are those of one
@@ -790,10 +794,11 @@ classroom.show(
 
 # %% [markdown]
 # **See:** the lines fall, because the weights are shared by more images. Against the Titan X there
-# is no crossover: it is ahead at every batch, as long as nobody counts the way there and back.
-# Against the board's GPU the CPU is about level. The Titan X falls far: it needs a large batch to
-# have enough to do. A camera has a batch of one. It is the worst case for a GPU, and the only case
-# that this kit's road networks know.
+# is no crossover: it is ahead at every batch. (The way there and back is not in its times.) Against
+# the board's GPU the CPU is about level in FP32; the board's FP16 is faster at every batch that was
+# timed on both. The Titan X falls far: it needs a large batch to have enough to do. A camera has a
+# batch of one. It is the worst case for a GPU, and the only case that this kit's road networks
+# know.
 #
 # ### The way there and back
 #
@@ -817,7 +822,7 @@ if not study["devices"]:
 # You may have a GPU for a short time only, borrowed or rented. `python3 -m studies.gpu_visit` asks
 # it all that this chapter asks, and ends by itself within eight minutes: naive and right timing,
 # the way there and back, formats, the roofline, how many kernels one image starts, and joules where
-# the device counts them. What it found is shown here, and the sweep joins the figure above.
+# the device counts them. What it finds is shown here, and its sweep joins the figure above.
 
 # %%
 print(classroom.gpu_lines("timing", "transfer", "precisions", "roofline", "launches", "energy",
@@ -827,8 +832,8 @@ print(classroom.gpu_lines("timing", "transfer", "precisions", "roofline", "launc
 # ### Exercise 4: the crossover (3 points, 12 minutes)
 #
 # A simple model: the CPU takes `cpu_ms` for each image. The GPU takes `gpu_fixed_ms` for a batch of
-# any size (launching, transfer) and `gpu_ms` for each image. Return the smallest batch at which the
-# GPU is faster, or `None` if there is none.
+# any size (launching, and the start of a copy) and `gpu_ms` for each image, its own copy included.
+# Return the smallest batch at which the GPU is faster, or `None` if there is none.
 #
 # *Example.* `crossover(1.0, 5.0, 0.5)` is 11: at a batch of 10 both take 10 ms, and equal is not
 # faster.
@@ -882,10 +887,10 @@ classroom.plots.frame_budget_bar(rows, ylabel="network, processor")
 # The CPU stands here twice, with PyTorch as in the figure before and in the fastest form found:
 # whether it beats the board's GPU depends on the program, for AlexNet in FP16 too. (The PyTorch
 # bars of the two figures come from two runs of the study, some per cent apart.) A third program,
-# OpenVINO, moves times again: one road network of integers takes
-# {{results.openvino_peers.road_segmentation.times.kit_openvino.p50_ms:.1f}} ms there, and
-# {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} ms in ONNX Runtime,
-# on one core of another processor (chapter 09).
+# OpenVINO, is no faster than ONNX Runtime in FP32 on one road network, and far faster in integers:
+# {{results.openvino_peers.road_segmentation.times.kit_openvino.p50_ms:.1f}} ms against
+# {{results.openvino_peers.road_segmentation.times.kit_onnxruntime.p50_ms:.1f}} ms, on one core of
+# another processor (chapter 09).
 #
 # ### And the processor is not yours alone
 #
@@ -896,7 +901,7 @@ classroom.plots.frame_budget_bar(rows, ylabel="network, processor")
 # %% tour=2
 share = classroom.predict(
     "05.share",
-    "ResNet-18 holds thirty frames a second when it is alone on all cores. Now another program "
+    "ResNet-18 alone on all cores misses hardly any frame. Now another program "
     "keeps one core busy. How many of 120 frames miss their 33 ms?",
     options=["none", "up to a quarter", "a quarter to three quarters", "nearly all"],
 )
@@ -979,7 +984,8 @@ share.reveal(
 #
 # So a budget is not 33 ms. It is what is left of it beside the others, at the 99th percentile. How
 # fast must a network be alone, so that 99 of 100 frames are in time beside *one* busy neighbour?
-# AlexNet's rows say it.
+# AlexNet's rows say it, roughly: one run, one network, and a stretch that need not be the same for
+# a faster one.
 
 # %%
 alone, busy = (
@@ -1001,13 +1007,14 @@ print(f"33 ms at the 99th percentile ask for {budget_ms / stretch:.0f} ms alone"
 #
 # - **One small image at a time.** Launching and transfer stay, the work is over before they pay.
 # - **Layers that move bytes.** A linear layer at batch 1, a depthwise convolution, an activation:
-#   they wait for the memory, on any processor.
+#   they wait for the memory, on any processor. A GPU gains by its faster memory alone.
 # - **Work that branches.** Decoding, sorting, planning: a thousand cores that must do the same
 #   thing cannot.
 # - **When the answer must not wait.** A batch of 64 is fast for each image and slow for the first.
 #
-# And Winograd? It does not help 1x1 kernels, strides, or a batch of one on deep layers, where its
-# kernels, four times as large, must be fetched for a few tiles. In 8 bits its rounding hurts.
+# And Winograd? It does not help 1x1 kernels or strides. At batch 1 its kernels, four times as
+# large, must be fetched for a few tiles: in the study VGG-16 won by it on one core and lost on two.
+# In 8 bits its rounding hurts.
 #
 # ## Claims
 #
@@ -1029,8 +1036,7 @@ classroom.claims_table([
     ),
     classroom.claim(
         "the mark set above", "VGG-16, 16 images, in half the time of the 16 Xeon cores, in FP32",
-        target["target_ms"], target["fastest_ms"], "lower", tolerance=0, partly_tolerance=1550,
-        unit="ms",
+        target["target_ms"], target["fastest_ms"], "lower", tolerance=0, unit="ms",
     ),
     classroom.claim(
         "Williams et al. 2009", "no layer runs faster than its roofline allows (the smallest "
@@ -1043,8 +1049,8 @@ classroom.claims_table([
 # The famous factor itself has no row. "A Titan X is {{published.cnn_benchmarks.conclusion.lowest}}
 # to {{published.cnn_benchmarks.conclusion.highest}} times faster than CPUs" was measured rightly in
 # 2016, against sixteen cores and one program. We have two cores and other programs, so whatever we
-# found would neither confirm nor refute it. It is a fact about a pair of programs, and it was
-# quoted as a fact about processors.
+# found would neither confirm nor refute it. It is a fact about two processors and two programs, and
+# it was quoted as a fact about processors.
 #
 # ## The ledger
 #

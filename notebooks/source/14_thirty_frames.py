@@ -299,34 +299,35 @@ guess.reveal(answer, "One network instead of three, separable layers, and few ch
 # pruning. This processor has no dot products of bytes (VNNI), so exact sums cost extra
 # instructions. What int8 buys here is the file.
 #
-# ### The same files on another processor
+# ### The same steps on other processors
 #
-# Chapter 13 measured its networks on a second processor, an Intel Xeon with AMX, which multiplies
-# tiles of bytes. Here are both, one core each: milliseconds for 128x256, then frames a second from
-# image to answer.
+# Three processors, one core each: the AMD EPYC of this chapter, with AVX-512 and its dot products
+# of bytes (VNNI); an older EPYC with AVX2 alone; and the Intel Xeon of chapter 13 with AMX, which
+# multiplies tiles of bytes. The last two timed networks of an earlier, shorter training, pruned to
+# the same share of MACs. Milliseconds for 128x256, then frames a second from image to answer:
 
 # %% tags=["hide-input"]
-amx, amx_quality = (edu.load_result(f"{name}_amx") for name in
-                    ("thirty_frames", "thirty_frames_quality"))  # fmt: skip
-there = amx["times"]["times_128x256"]
+amx, avx2 = (edu.load_result(f"thirty_frames_{name}") for name in ("amx", "avx2"))
+PROCESSORS = {"AVX-512": study, "AVX2": avx2, "AMX": amx}
 TIMED = {
     "three heavy, PyTorch": "heavy eager", "three heavy, ONNX Runtime": "heavy onnxruntime",
     "three heavy, OpenVINO": "heavy openvino", "distilled": "D onnxruntime",
     "distilled, int8": "DQ onnxruntime", "and pruned": "DP onnxruntime",
     "and pruned, int8": "DPQ onnxruntime", "and pruned, int8, OpenVINO": "DPQ openvino",
 }  # fmt: skip
-print(f"{'milliseconds':34s}{'AVX2':>9s}{'AMX':>9s}")
+header = "".join(f"{name:>9s}" for name in PROCESSORS)
+print(f"{'milliseconds':34s}{header}")
 for name, key in TIMED.items():
-    first = f"{small_times[key]['p50_ms']:9.2f}" if key in small_times else f"{'-':>9s}"
-    print(f"{name:34s}{first}{there[key]['p50_ms']:9.2f}")
-print(f"\n{'frames a second':34s}{'AVX2':>9s}{'AMX':>9s}")
-first_quality = edu.load_result("thirty_frames_quality")
-for name, form, pair in (("small, int8", "DPQ", (study, amx)),
-                         ("small, floats", "DP", (study, amx)),
-                         ("quality first, int8", "int8", (first_quality, amx_quality)),
-                         ("quality first, floats", "float", (first_quality, amx_quality))):
+    rows = [each["times"]["times_128x256"].get(key) for each in PROCESSORS.values()]
+    print(f"{name:34s}" + "".join(f"{row['p50_ms']:9.2f}" if row else f"{'-':>9s}" for row in rows))
+print(f"\n{'frames a second':34s}{header}")
+first = [edu.load_result(f"thirty_frames_quality{ending}") for ending in ("", "_avx2", "_amx")]
+for name, form, timed in (("small, int8", "DPQ", PROCESSORS.values()),
+                          ("small, floats", "DP", PROCESSORS.values()),
+                          ("quality first, int8", "int8", first),
+                          ("quality first, floats", "float", first)):
     for size in ("128x256", "256x512", "512x1024"):
-        rates = [each["times"][f"times_{size}"][f"{form} pipeline"]["fps"] for each in pair]
+        rates = [each["times"][f"times_{size}"][f"{form} pipeline"]["fps"] for each in timed]
         print(f"{f'{name}, {size}':34s}" + "".join(f"{rate:9.0f}" for rate in rates))
 
 # %% [markdown]
