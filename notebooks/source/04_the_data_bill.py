@@ -821,7 +821,8 @@ classroom.claims_table([
     ),
     classroom.claim(
         geiping, "invariances are worth most on small and medium sets (here: digits, points gained"
-        " at 100 above points gained at 10,000)", 0, early - late, "higher", tolerance=0, unit="points more",
+        " at 100 above points gained at 10,000)", 0, early - late, "higher", tolerance=0,
+        unit="points more",
     ),
     classroom.claim(
         geiping, "the same for clothes", 0,
