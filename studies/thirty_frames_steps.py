@@ -75,7 +75,7 @@ def read_once(name: str, count: int, height: int, width: int) -> RoadSplit:
 
 
 SHORT = Plan()  # for studies that compare trainings with one another
-PLAN = Plan(small_epochs=16, num_epochs={"D": 16, "P": 6, "Q": 2})
+PLAN = Plan(mac_share=0.75, small_epochs=16, num_epochs={"D": 16, "P": 8, "Q": 2})
 
 
 def name_of(chain: str, seed: int, device: str) -> str:
