@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edu_lib.copies import copied, evaluation_mode
 from edu_lib.cost import count_cost
-from edu_lib.layers import copied, is_within, known_parts
+from edu_lib.layers import is_within, known_parts
 from edu_lib.techniques.factorization.conv_pairs import unfold
 from edu_lib.techniques.factorization.factor import layers_of, pair_of, why_not
 
@@ -135,7 +136,7 @@ def _macs(layer: nn.Module, kind: str, shape: torch.Size) -> _Cost:
 def _input_shapes(
     model: nn.Module, layers: dict[str, nn.Module], X: Tensor
 ) -> dict[str, torch.Size]:
-    shapes, training = {}, {part: part.training for part in model.modules()}
+    shapes = {}
     hooks = [
         layer.register_forward_pre_hook(
             lambda _, inputs, name=name: shapes.__setitem__(name, inputs[0].shape)
@@ -143,10 +144,9 @@ def _input_shapes(
         for name, layer in layers.items()
     ]
     try:
-        model.eval()(X)
+        with evaluation_mode(model):
+            model(X)
     finally:
-        for part, was_training in training.items():
-            part.training = was_training
         for hook in hooks:
             hook.remove()
     missing = [name for name in layers if name not in shapes]
