@@ -12,17 +12,19 @@ from edu_lib.copies import copied
 Inputs = Tensor | tuple[Tensor, ...]
 
 
-def as_inputs(example_input: Inputs) -> tuple[Tensor, ...]:
+def as_inputs(example_input: Inputs, name: str = "example_input") -> tuple[Tensor, ...]:
     """The positional arguments of the network's forward: a tensor alone, or a tuple of tensors.
 
-    Raises ValueError for anything else.
+    name: what they are, for the message. Raises ValueError for anything else, and for no image.
     """
     inputs = example_input if isinstance(example_input, tuple | list) else (example_input,)
     if not inputs or not all(isinstance(each, Tensor) for each in inputs):
         kinds = ", ".join(type(each).__name__ for each in inputs) or "nothing"
         raise ValueError(
-            f"example_input is a tensor, or a tuple of the tensors that forward takes; got {kinds}"
+            f"{name} is a tensor, or a tuple of the tensors that forward takes; got {kinds}"
         )
+    if any(each.dim() and len(each) == 0 for each in inputs):
+        raise ValueError(f"{name} is empty: give a batch of one image or more")
     return tuple(inputs)
 
 

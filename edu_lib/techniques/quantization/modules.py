@@ -226,12 +226,10 @@ def check_layers(model: nn.Module, skip: Collection[str]) -> None:
 
 def check_calibration(calibration: Inputs) -> tuple[Tensor, ...]:
     """The inputs as a tuple. Raises ValueError if there is nothing to calibrate with."""
-    inputs = as_inputs(calibration)
+    inputs = as_inputs(calibration, "calibration")
     for X in inputs:
         if X.dtype == torch.uint8:
             raise ValueError("calibration must be a float tensor of inputs [N, C, H, W], not bytes")
-        if len(X) == 0:
-            raise ValueError("calibration is empty: give some dozens of inputs")
         if not X.isfinite().all():
             raise ValueError("calibration has NaN or infinity in it")
     return tuple(X.detach().cpu() for X in inputs)
