@@ -49,7 +49,7 @@ class RateDistortion(nn.Module):
         for name, part in model.named_modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 raise ValueError(f"{name} is a batch norm: fold it with fold_batch_norm first")
-            if getattr(part, "running_mean", None) is not None:
+            if isinstance(part, nn.modules.batchnorm._NormBase) and part.running_mean is not None:
                 raise ValueError(
                     f"{name} is a {type(part).__name__} with running statistics, which are no "
                     "parameters: build it with track_running_stats=False"
