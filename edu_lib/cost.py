@@ -94,8 +94,7 @@ def count_cost(model: nn.Module, example_input: object) -> Cost:
     memory = LiveTensors(model, (args, kwargs))
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # its one fused operation hides the products
-        watched = OperationMacs(count.add_operation)
-        with evaluation_mode(model), torch.no_grad(), memory, watched:
+        with evaluation_mode(model), torch.no_grad(), memory, OperationMacs(count.add_operation):
             model(*args, **kwargs)
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(

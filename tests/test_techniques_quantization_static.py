@@ -15,6 +15,7 @@ from edu_lib.techniques.quantization import (
     fold_batch_norm,
     quantize_static,
 )
+from edu_lib.techniques.quantization.modules import Observer
 from edu_lib.techniques.quantization.qparams import RANGES
 
 
@@ -144,6 +145,17 @@ def test_every_way_to_choose_ranges_keeps_the_answers(observer):
     quantized = quantize_static(model, X, observer=observer)
     error = (quantized(X) - model(X)).norm() / model(X).norm()
     assert error < 0.05
+
+
+def test_percentiles_of_what_is_observed_leave_out_half_of_what_they_say():
+    generator, observer = torch.Generator().manual_seed(0), Observer()
+    batches = [torch.randn(400_000, generator=generator) for _ in range(8)]
+    for batch in batches:
+        assert observer(batch) is batch
+    low, high = RANGES["percentile"](torch.cat(observer.seen))
+    shares = [100 * float((torch.cat(batches) * sign > end).float().mean())
+              for sign, end in ((1, high), (-1, -low))]  # fmt: skip
+    assert 0.003 < sum(shares) / 2 < 0.007  # of the samples alone it would be 0.01
 
 
 def test_fewer_bits_lose_more_and_seven_lose_little():
