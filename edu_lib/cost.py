@@ -4,7 +4,6 @@ A MAC is one multiply and one add (two FLOPs). Convolutions and matrix products 
 works element by element (activations, normalisation, pooling, biases) counts 0 MACs by convention.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils._pytree import tree_leaves
 
-from edu_lib.operations import LiveTensors, OperationMacs, tensor_bytes
-from edu_lib.table import align, big
+from edu_lib.copies import evaluation_mode
+from edu_lib.operations import (
+    LiveTensors,
+    OperationMacs,
+    is_whole,
+    parts_of,
+    tensor_bytes,
+    weights_of,
+)
 
 
 @dataclass
@@ -83,14 +89,12 @@ def count_cost(model: nn.Module, example_input: object) -> Cost:
     Raises ValueError if the network does not take that input.
     """
     args, kwargs, shape = _inputs(model, example_input)
-    training = {module: module.training for module in model.modules()}
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     count = LayerCounter(model)
     memory = LiveTensors(model, (args, kwargs))
     try:
-        model.eval()
         torch.backends.mha.set_fastpath_enabled(False)  # its one fused operation hides the products
-        with torch.no_grad(), memory, OperationMacs(count.add_operation):
+        with evaluation_mode(model), torch.no_grad(), memory, OperationMacs(count.add_operation):
             model(*args, **kwargs)
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
@@ -99,8 +103,6 @@ def count_cost(model: nn.Module, example_input: object) -> Cost:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
         count.remove_hooks()
-        for module, was_training in training.items():
-            module.training = was_training
     layers = count.finish()
     return Cost(
         params=sum(layer.params for layer in layers),
@@ -126,7 +128,7 @@ class LayerCounter:
             if whole and name.startswith(whole):
                 continue  # a part of a module that is counted whole
             prefix = f"{name}." if name else ""
-            if _is_whole(module):
+            if is_whole(module):
                 whole += (prefix,)
             elif parametrize.is_parametrized(module):
                 whole += (f"{prefix}parametrizations.",)
@@ -151,7 +153,7 @@ class LayerCounter:
     def finish(self) -> list[LayerCost]:
         """All rows in the order of the forward; parameters that no forward used come last."""
         for module in self.names:
-            if _is_layer(module) and any(_weights(part) for part in _parts(module)):
+            if _is_layer(module) and any(weights_of(part) for part in parts_of(module)):
                 self._row(module)
         return list(self.rows.values())
 
@@ -176,8 +178,8 @@ class LayerCounter:
     def _row(self, module: nn.Module) -> LayerCost:
         if module not in self.rows:
             numbers, tensors = 0, []
-            for part in _parts(module):
-                for number, stored in _weights(part):
+            for part in parts_of(module):
+                for number, stored in weights_of(part):
                     new = [each for each in stored if each not in self.seen]
                     numbers += number if new else 0
                     tensors += new
@@ -191,47 +193,10 @@ class LayerCounter:
         return self.rows[module]
 
 
-def _parts(module: nn.Module) -> list[nn.Module]:
-    """The modules whose weights are this row's."""
-    return list(module.modules()) if _is_whole(module) else [module]
-
-
-def _weights(module: nn.Module) -> list[tuple[int, list[Tensor]]]:
-    """(how many weights, the tensors that hold them) of a module without its parts."""
-    own = {name: p for name, p in module._parameters.items() if p is not None}
-    found = [(parameter.numel(), [parameter]) for parameter in own.values()]
-    if parametrize.is_parametrized(module):
-        for name, parts in module.parametrizations.items():
-            # weight_norm holds more numbers than the weight has, a codebook fewer
-            stored = sum(parameter.numel() for parameter in parts.parameters())
-            number = max(getattr(module, name).numel(), stored)
-            found.append((number, [*parts.parameters(), *parts.buffers()]))
-    elif own.keys() <= {"bias"}:
-        held = [tensor for name in ("weight", "bias") for tensor in _held(module, name)]
-        if held:
-            found.append((sum(map(Tensor.numel, held)), list(module.buffers(recurse=False))))
-    return found
-
-
-def _held(module: nn.Module, name: str) -> list[Tensor]:
-    """A weight that is no parameter: a buffer, or what a property or a method makes of buffers."""
-    value = getattr(module, name, None)
-    if inspect.ismethod(value) and not inspect.signature(value).parameters:
-        value = value()
-    if not isinstance(value, Tensor) or isinstance(value, nn.Parameter):
-        return []
-    return [value if value.layout == torch.strided else value.values()]
-
-
-def _is_whole(module: nn.Module) -> bool:
-    """Counted as one layer: it counts itself, or uses its parts' weights without calling them."""
-    return hasattr(module, "count_macs") or isinstance(module, nn.MultiheadAttention)
-
-
 def _is_layer(module: nn.Module) -> bool:
     """A layer is a module without parts, one counted whole, or one with own parameters."""
     is_leaf = next(module.children(), None) is None
-    return is_leaf or _is_whole(module) or bool(module._parameters)
+    return is_leaf or is_whole(module) or bool(module._parameters)
 
 
 def _inputs(model: nn.Module, example_input: object) -> tuple[tuple, dict, tuple]:
@@ -258,3 +223,28 @@ def _times(shape: tuple) -> str:
     if shape and isinstance(shape[0], tuple):
         return " and ".join(map(_times, shape))
     return "x".join(map(str, shape))
+
+
+def align(rows: list[tuple[str, ...]], left: int = 1) -> str:
+    """Rows of text as columns, a line under the first row.
+
+    left: that many columns are set flush left, the others flush right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)
+
+
+def big(number: float) -> str:
+    """A count in words a person keeps: 1,234 is "1,234", 1_500_000 is "1.50 million"."""
+    for size, word in ((1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.2f} {word}"
+    return f"{number:,.0f}"

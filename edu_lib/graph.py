@@ -1,6 +1,5 @@
 """A network written down by torch.export: the one front end of all techniques that read graphs."""
 
-import copy
 import inspect
 import warnings
 
@@ -8,20 +7,24 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
+from edu_lib.copies import copied
+
 Inputs = Tensor | tuple[Tensor, ...]
 
 
-def as_inputs(example_input: Inputs) -> tuple[Tensor, ...]:
+def as_inputs(example_input: Inputs, name: str = "example_input") -> tuple[Tensor, ...]:
     """The positional arguments of the network's forward: a tensor alone, or a tuple of tensors.
 
-    Raises ValueError for anything else.
+    name: what they are, for the message. Raises ValueError for anything else, and for no image.
     """
     inputs = example_input if isinstance(example_input, tuple | list) else (example_input,)
     if not inputs or not all(isinstance(each, Tensor) for each in inputs):
         kinds = ", ".join(type(each).__name__ for each in inputs) or "nothing"
         raise ValueError(
-            f"example_input is a tensor, or a tuple of the tensors that forward takes; got {kinds}"
+            f"{name} is a tensor, or a tuple of the tensors that forward takes; got {kinds}"
         )
+    if any(each.dim() and len(each) == 0 for each in inputs):
+        raise ValueError(f"{name} is empty: give a batch of one image or more")
     return tuple(inputs)
 
 
@@ -43,7 +46,7 @@ def export_program(
         inputs = tuple(torch.cat([each, each]) for each in inputs)
     if any_batch:
         options["dynamic_shapes"] = free_batch(model, inputs, torch.export.Dim.DYNAMIC)
-    model = copy.deepcopy(model).cpu().train(training)
+    model = copied(model).cpu().train(training)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -109,6 +112,20 @@ def make_functional(graph_module: fx.GraphModule) -> None:
         node.args[0].replace_all_uses_with(node, delete_user_cb=later.__contains__)
 
 
+@torch.no_grad()
+def check_same(traced: fx.GraphModule, model: nn.Module, example_input: Inputs) -> None:
+    """Raises ValueError if the graph does not compute what the model computes."""
+    inputs = tuple(each.detach().cpu()[:2] for each in as_inputs(example_input))
+    wanted = outputs_of(copied(model).cpu().eval(), inputs)
+    for ours, theirs in zip(outputs_of(traced, inputs), wanted, strict=True):
+        ours, theirs = ours.float().nan_to_num(), theirs.float().nan_to_num()
+        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max())):
+            raise ValueError(
+                f"{type(model).__name__} computes something else than its graph: look for parts "
+                "that change a tensor in place, or that draw random numbers"
+            )
+
+
 def tidy(graph_module: fx.GraphModule) -> fx.GraphModule:
     """The same graph without the nodes, parameters and layers that nothing uses."""
     graph_module.graph.eliminate_dead_code()
@@ -144,6 +161,29 @@ def attribute(graph_module: fx.GraphModule, path: str) -> Tensor:
 def name_of(node: fx.Node) -> str:
     """The operation of a node without its variant: "conv2d", "relu"."""
     return str(node.target).removeprefix("aten.").split(".")[0]
+
+
+def free_name(graph_module: fx.GraphModule, name: str) -> str:
+    """`name`, or name_2, name_3, ... where something else has taken it.
+
+    That is a layer that is called twice, or a part that holds more than one weight and one bias.
+    """
+    number, free = 1, name
+    while not _is_free(graph_module, free):
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _is_free(graph_module: fx.GraphModule, name: str) -> bool:
+    if any(node.op == "call_module" and node.target == name for node in graph_module.graph.nodes):
+        return False
+    try:
+        part = graph_module.get_submodule(name)
+    except AttributeError:
+        return True
+    names = {*part._parameters, *part._buffers}
+    return not part._modules and names <= {"weight", "bias"}
 
 
 def call_after(graph_module: fx.GraphModule, node: fx.Node, name: str) -> None:

@@ -1,11 +1,13 @@
 """Which layers a technique treats, and how a network gets its ordinary layers back."""
 
-import copy
 import warnings
 from collections.abc import Callable, Collection
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 from torch.nn.utils import parametrize
+
+from edu_lib.copies import copied, one_parameter, share_weight, stored_tensor
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -141,8 +143,9 @@ def replace_layers(
 ) -> nn.Module:
     """A copy of `model` with build(layer) in place of each chosen layer.
 
-    A layer in two places is built once and stays one. The linear layer of an attention stays: its
-    weight is read, it is never called. Raises as `choose_layers`, and ValueError if none is left.
+    A layer in two places is built once and stays one; layers that share one weight go on sharing
+    it. The linear layer of an attention stays: its weight is read, it is never called.
+    Raises as `choose_layers`, and ValueError if none is left.
     """
     model = copied(model)
     read = [name for name, part in model.named_modules() if isinstance(part, nn.MultiheadAttention)]
@@ -153,6 +156,11 @@ def replace_layers(
         wanted = ", ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"{type(model).__name__} has no layer left to treat: it needs {wanted}")
     built = {layer: build(layer) for layer in dict.fromkeys(layers.values())}
+    first: dict[int, nn.Module] = {}  # by the id of the stored weight
+    for layer in built:
+        one = first.setdefault(id(stored_tensor(layer)), layer)
+        if one is not layer and torch.equal(one.weight, layer.weight):
+            share_weight(built[layer], built[one])
     if model in built:
         return built[model]
     for name, layer in layers.items():
@@ -167,17 +175,6 @@ def put_layer(model: nn.Module, name: str, layer: nn.Module) -> None:
     if isinstance(parent, nn.TransformerEncoderLayer):
         # its fast way reads the weights of its linear layers and does not call them: none for it
         parent.activation_relu_or_gelu = 0
-
-
-def copied(model: nn.Module) -> nn.Module:
-    """A deep copy, also of a network that keeps computed tensors, which PyTorch does not copy."""
-    computed = [each for part in model.modules() for each in vars(part).values()]
-    memo = {
-        id(each): each.detach().clone()
-        for each in computed
-        if isinstance(each, Tensor) and not each.is_leaf
-    }
-    return copy.deepcopy(model, memo)
 
 
 def to_plain(model: nn.Module, *, skip: Collection[str] = ()) -> nn.Module:
@@ -196,14 +193,20 @@ def to_plain(model: nn.Module, *, skip: Collection[str] = ()) -> nn.Module:
         for name, part in model.named_modules(remove_duplicate=False)
         if not is_within(name, skipped)
     ]
-    wrapped = {part for _, part in parts if callable(getattr(part, "plain_layer", None))}
+    wrapped = dict.fromkeys(p for _, p in parts if callable(getattr(p, "plain_layer", None)))
     built = {part: part.plain_layer() for part in wrapped}
     if model in built:
-        return to_plain(built[model])
+        known = dict(built[model].named_modules())
+        return to_plain(built[model], skip=[name for name in skipped if name in known])
+    plain: dict[int, list[nn.Parameter]] = {}  # by the id of the stored tensor
+    for part, layer in built.items():
+        for name, value in layer.named_parameters(recurse=False):
+            stored = stored_tensor(part, name)
+            if stored is not None:
+                setattr(layer, name, one_parameter(value, plain.setdefault(id(stored), [])))
     for name, part in parts:
         if part in built:
             model.set_submodule(name, built[part])
-    plain: dict[int, list[nn.Parameter]] = {}  # by the id of the stored tensor
     for name, part in model.named_modules():
         if is_within(name, skipped):
             continue
@@ -218,24 +221,15 @@ def to_plain(model: nn.Module, *, skip: Collection[str] = ()) -> nn.Module:
 def _bake(part: nn.Module, plain: dict[int, list[nn.Parameter]]) -> None:
     """Replace the parametrized tensors of `part` by parameters of the values in use."""
     values = {}
-    for name, chain in part.parametrizations.items():
-        stored = chain.original if hasattr(chain, "original") else chain.original0
-        value = getattr(part, name).detach().clone()
-        values[name] = _one_parameter(value, stored, plain.setdefault(id(stored), []))
+    for name in part.parametrizations:
+        stored = stored_tensor(part, name)
+        value = nn.Parameter(getattr(part, name).detach().clone(), stored.requires_grad)
+        values[name] = one_parameter(value, plain.setdefault(id(stored), []))
     # remove_parametrizations would change the class, which other copies of the model use too
     part.__class__ = parametrize.type_before_parametrizations(part)
     del part.parametrizations
     for name, value in values.items():
         part.register_parameter(name, value)
-
-
-def _one_parameter(value: Tensor, stored: Tensor, known: list[nn.Parameter]) -> nn.Parameter:
-    """A parameter of these values, the same one for all who store and use the same."""
-    for parameter in known:
-        if parameter.shape == value.shape and bool((parameter == value).all()):
-            return parameter
-    known.append(nn.Parameter(value, requires_grad=stored.requires_grad))
-    return known[-1]
 
 
 def _weight_hooks(part: nn.Module) -> list:

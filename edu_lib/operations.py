@@ -1,15 +1,17 @@
-"""What single tensor operations cost: MACs, and memory that waits. Taught in chapter 01.
+"""What operations and weights cost: MACs, numbers, memory that waits. Taught in chapter 01.
 
 Two modes of PyTorch's dispatcher look at every operation that a forward runs, whether a layer
 asked for it, an einsum, or a call of `functional.conv2d`.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -178,3 +180,40 @@ def tensor_bytes(tensors: object) -> int:
     """Bytes of all tensors in a (nested) list, tuple or dict."""
     leaves = [leaf for leaf in tree_leaves(tensors) if isinstance(leaf, Tensor)]
     return sum(leaf.numel() * leaf.element_size() for leaf in leaves)
+
+
+def parts_of(module: nn.Module) -> list[nn.Module]:
+    """The modules whose weights are this row's."""
+    return list(module.modules()) if is_whole(module) else [module]
+
+
+def weights_of(module: nn.Module) -> list[tuple[int, list[Tensor]]]:
+    """(how many weights, the tensors that hold them) of a module without its parts."""
+    own = {name: p for name, p in module._parameters.items() if p is not None}
+    found = [(parameter.numel(), [parameter]) for parameter in own.values()]
+    if parametrize.is_parametrized(module):
+        for name, parts in module.parametrizations.items():
+            # weight_norm holds more numbers than the weight has, a codebook fewer
+            stored = sum(parameter.numel() for parameter in parts.parameters())
+            number = max(getattr(module, name).numel(), stored)
+            found.append((number, [*parts.parameters(), *parts.buffers()]))
+    elif own.keys() <= {"bias"}:
+        held = [tensor for name in ("weight", "bias") for tensor in _held(module, name)]
+        if held:
+            found.append((sum(map(Tensor.numel, held)), list(module.buffers(recurse=False))))
+    return found
+
+
+def _held(module: nn.Module, name: str) -> list[Tensor]:
+    """A weight that is no parameter: a buffer, or what a property or a method makes of buffers."""
+    value = getattr(module, name, None)
+    if inspect.ismethod(value) and not inspect.signature(value).parameters:
+        value = value()
+    if not isinstance(value, Tensor) or isinstance(value, nn.Parameter):
+        return []
+    return [value if value.layout == torch.strided else value.values()]
+
+
+def is_whole(module: nn.Module) -> bool:
+    """Counted as one layer: it counts itself, or uses its parts' weights without calling them."""
+    return hasattr(module, "count_macs") or isinstance(module, nn.MultiheadAttention)

@@ -18,7 +18,8 @@ def save_weights(
 ) -> Path:
     """Write the weights of `model` to `folder`/NAME.safetensors, all or nothing; returns the path.
 
-    half: store floating-point numbers in 16 bits. A tensor that stands in two places is written
+    half: store floating-point numbers in 16 bits, but for tensors with numbers too large for that,
+    above 65,504. A tensor that stands in two places is written
     under both names. Raises ValueError if a part keeps something else than tensors in its state,
     PermissionError if the folder is read-only.
     """
@@ -27,7 +28,11 @@ def save_weights(
         if not isinstance(value, torch.Tensor):
             raise ValueError(f"{key!r} is a {type(value).__name__}: weights are tensors alone")
         value = value.detach().cpu().contiguous()
-        tensors[key] = value.half() if half and value.is_floating_point() else value
+        if half and value.is_floating_point():
+            small = value.half()
+            # 16 bits end at 65,504: what is larger, as a variance may be, would become infinite
+            value = value if small.isinf().any() else small
+        tensors[key] = value
     storages: set[int] = set()
     for key, value in tensors.items():
         if value.untyped_storage().data_ptr() in storages:

@@ -349,6 +349,20 @@ def test_a_network_of_the_callers_class_comes_back(tmp_path):
     assert total == pytest.approx(path.stat().st_size, abs=1)
 
 
+class WithEmpty(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+        self.register_buffer("places", torch.zeros(0, dtype=torch.int64))
+
+
+def test_an_empty_tensor_of_whole_numbers_comes_back():
+    model, X = WithEmpty(), torch.rand(1, 3)
+    again = container.loads(container.dumps(model, example_input=X), WithEmpty())
+    assert torch.equal(again(X), model(X))
+    assert again.places.shape == (0,)
+    assert again.places.dtype == torch.int64
+
+
 @pytest.mark.parametrize("method", ["context", "huffman", "deflate"])
 def test_its_tensors_can_be_levels(method):
     model = residual()

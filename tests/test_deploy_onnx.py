@@ -66,6 +66,25 @@ def test_an_input_that_does_not_fit_is_refused(path):
         run_onnx(path, torch.zeros(1, 3, 28, 28))
 
 
+class Named(nn.Linear):
+    def forward(self, X):
+        return {"X": super().forward(X)}
+
+
+@pytest.mark.parametrize(
+    ("model", "X", "message"),
+    [
+        (nn.Linear(4, 2), torch.zeros(1, 3), r"Linear does not take an input of \[1, 3\]: mat1"),
+        (nn.Linear(4, 2), torch.zeros(0, 4), "example_input is empty: give a batch of one image"),
+        (Named(4, 2), torch.zeros(1, 4), "Named names an output 'X', as the file names an input"),
+    ],
+)
+def test_what_cannot_be_written_is_told_and_leaves_no_file(model, X, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export_onnx(model, X, tmp_path / "n.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 class Undecidable(nn.Module):
     def forward(self, X):
         return X + 1 if X.sum() > 0 else X

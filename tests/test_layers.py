@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import edu_lib as edu
+from edu_lib.copies import copied, evaluation_mode
 from edu_lib.layers import choose_layers, replace_layers, to_plain
 
 
@@ -106,6 +107,78 @@ def test_tied_weights_stay_tied():
         parametrize.register_parametrization(layer, "weight", Double())
     plain = to_plain(model)
     assert plain[0].weight is plain[1].weight
+
+
+class Tied(nn.Module):
+    """Two layers of one weight, and one of the two that stands in two places."""
+
+    def __init__(self, bias=True):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4, bias=bias), nn.Linear(4, 4, bias=bias)
+        self.b.weight, self.again = self.a.weight, self.b
+
+    def forward(self, X):
+        return self.again(self.b(self.a(X)))
+
+
+@pytest.mark.parametrize("technique", [edu.ternarize, edu.binarize, edu.quantize_weights])
+def test_layers_that_share_one_weight_go_on_sharing_it(technique):
+    model, X = Tied(), torch.randn(3, 4)
+    treated = technique(model)
+    assert treated.again is treated.b
+    stored = [*treated.a.parameters(), *treated.a.buffers()], [*treated.b.parameters(),
+                                                             *treated.b.buffers()]  # fmt: skip
+    alike = [one is other for one, other in zip(*stored, strict=True)]
+    assert sum(alike) == len(alike) - 1  # all but the bias
+    plain = to_plain(treated)
+    assert plain.again is plain.b
+    assert plain.a.weight is plain.b.weight
+    assert plain.a.bias is not plain.b.bias
+    torch.testing.assert_close(plain(X), treated(X))
+
+
+@pytest.mark.parametrize("technique", [edu.ternarize, edu.binarize, edu.quantize_weights])
+def test_a_frozen_layer_stays_frozen_through_a_technique_and_back(technique):
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[0].requires_grad_(False)
+    plain = to_plain(technique(model))
+    assert [each.requires_grad for each in plain.parameters()] == [False, False, True, True]
+
+
+class Keeping(nn.Module):
+    """Keeps its feature map where it is told to."""
+
+    def __init__(self, keep):
+        super().__init__()
+        self.conv, self.head, self.keep = nn.Conv2d(3, 8, 3), nn.Linear(8, 4), keep
+        self.kept = None
+
+    def forward(self, X):
+        y = self.conv(X).relu()
+        self.kept = self.keep(y)
+        return self.head(y.mean((2, 3)))
+
+
+@pytest.mark.parametrize("keep", [lambda y: y, lambda y: [y], lambda y: {"conv": (y, 1)}])
+def test_a_network_that_keeps_a_feature_map_is_copied(keep):
+    model, X = Keeping(keep), torch.randn(4, 3, 8, 8)
+    y = model(X)
+    assert torch.equal(copied(model)(X), y)
+    assert copied(model).kept is not model.kept
+    # and the techniques and measurements that begin with a copy take it
+    edu.quantize_static(model, X)
+    edu.prune_channels(model, X, ratio=0.5)
+    edu.pytorch_runner(model, X)
+    edu.measure.time_layers(model, X, repeats=1)
+    edu.RateDistortion(model)
+
+
+def test_after_an_evaluation_each_part_has_its_own_mode_again():
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).train()
+    model[1].eval()
+    with evaluation_mode(model):
+        assert not any(part.training for part in model.modules())
+    assert [part.training for part in model.modules()] == [True, True, False]
 
 
 def test_a_layer_of_a_technique_gives_its_plain_layer():

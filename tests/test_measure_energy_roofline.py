@@ -80,6 +80,22 @@ def test_nvml_is_read_after_the_device_has_finished(monkeypatch):
     assert log[1:] == ["synchronize", "read", "run", "synchronize", "read"]
 
 
+def test_nvml_is_asked_for_the_device_that_pytorch_means(monkeypatch):
+    # with CUDA_VISIBLE_DEVICES=3 PyTorch's cuda:0 is NVML's number 3
+    uuids = {"GPU-of-number-0": 0.0, "GPU-of-number-3": 3000.0}
+    nvml = types.SimpleNamespace(
+        NVMLError=RuntimeError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByIndex=lambda index: [*uuids][index],
+        nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=uuids.__getitem__,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    device = types.SimpleNamespace(uuid="of-number-3")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: [device][index])
+    assert EnergyMeter("cuda:0")._counter.read() == [3.0]
+
+
 def test_the_bench_prints_joules_of_a_frame_or_the_words(monkeypatch, tmp_path):
     calls, counter = [], zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
 

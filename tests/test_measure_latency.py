@@ -264,6 +264,13 @@ def test_a_difference_is_seen_and_the_fastest_is_found(fake):
     assert fastest([slow, fast]).name == "fast"
 
 
+def test_the_fastest_is_no_row_that_is_void(monkeypatch):
+    void, right = [[1.0], [1.05]] * 20, [[1.2], [1.2]] * 20
+    monkeypatch.setattr(latency, "timed_rounds", lambda *_: [void, right])
+    found = fastest([Runner("void", lambda: None), Runner("right", lambda: None)])
+    assert (found.name, found.void) == ("right", False)
+
+
 def test_a_row_is_void_when_the_runner_differs_from_itself(monkeypatch):
     blocks = [[1.0], [1.05]] * 20  # every second block is 5 % slower
     monkeypatch.setattr(latency, "timed_rounds", lambda runners, *_: [blocks] * len(runners))

@@ -167,6 +167,24 @@ def test_a_perfect_answer_gets_full_marks_and_no_loss():
         assert loss.item() == pytest.approx(0, abs=1e-4)
 
 
+def test_an_evaluation_keeps_the_mode_of_each_part():
+    class Perfect(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, X):
+            assert not self.norm.training
+            return {"ego": self.norm(X).mean((1, 2, 3))[:, None]}
+
+    model = Perfect().train()
+    model.norm.eval()
+    X = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    road_tasks.evaluate_road(model, X, {"steering": torch.zeros(2)})
+    assert model.training
+    assert not model.norm.training
+
+
 def test_a_class_without_labels_is_left_out_of_the_mean():
     y = labels(num_images=2) | {"segmentation": torch.ones(2, 64, 96, dtype=torch.uint8)}
     outputs = {"segmentation": torch.zeros(2, 9, 64, 96)}

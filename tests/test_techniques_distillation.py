@@ -251,6 +251,15 @@ def test_a_regressor_takes_the_students_features_to_the_teachers_shape(student, 
     torch.testing.assert_close(hint_loss(regressor(own), other), expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 8, 8)])
+def test_a_regressor_has_the_students_type(shape):
+    student, teacher = torch.rand(shape).double(), torch.rand(2, 5, *shape[2:]).double()
+    regressor = hint_regressor(student, teacher)
+    assert regressor(student).dtype == torch.float64
+    half = hint_regressor(student.half(), teacher)  # too coarse to learn in
+    assert {each.dtype for each in half.parameters()} == {torch.float32}
+
+
 def test_features_that_no_regressor_joins_are_refused():
     with pytest.raises(ValueError, match=r"maps \(4x4\) are smaller than the teacher's \(8x8\)"):
         hint_regressor(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 8))
@@ -646,6 +655,7 @@ def test_a_corrected_model_is_new_and_the_old_one_stays():
         ({"frequencies": [0.5, 0.5, 0.0]}, "each frequency must be above 0 and finite"),
         ({"logits": torch.zeros(4, 1), "frequencies": [1]}, "one logit has no classes to shift"),
         ({"classes": [3]}, r"classes must be numbers from 0 to 2, got \[3\]"),
+        ({"classes": []}, "classes is empty: name one or more"),
         ({"logits": torch.full((4, 3), float("nan"))}, "some logits are not finite"),
     ],
 )

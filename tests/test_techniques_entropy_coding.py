@@ -99,6 +99,14 @@ def test_huffman_decodes_what_it_wrote(counts):
     assert again.decode(iter(bits), len(message)) == message
 
 
+def test_huffman_takes_a_tensor_of_symbols():
+    code = HuffmanCode.of([1, 2, 3])
+    symbols = torch.tensor([[0, 1, 1], [2, 2, 2]])
+    assert code.encode(symbols) == code.encode([0, 1, 1, 2, 2, 2])
+    with pytest.raises(ValueError, match="symbol 3 did not occur"):
+        code.encode(symbols + 1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

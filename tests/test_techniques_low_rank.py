@@ -178,6 +178,22 @@ def test_the_budget_is_taken_where_little_is_lost():
     assert singular_values(nn.Sequential(steep))["0"][:3].tolist() == [1.0, 0.5, 0.25]
 
 
+@pytest.mark.parametrize("twice", [True, False])
+def test_layers_of_one_weight_have_one_rank_and_are_paid_once(twice):
+    torch.manual_seed(0)
+    layer, other = nn.Linear(32, 32), nn.Linear(32, 32)
+    other.weight = layer.weight
+    model = nn.Sequential(layer, nn.ReLU(), layer if twice else other, nn.Linear(32, 32))
+    ranks = ranks_by_budget(model, 0.5)
+    assert ranks["0"] == ranks["2"]
+    weights = {id(p): p.numel() for p in factor(model, ranks).parameters() if p.dim() > 1}
+    assert 0.45 < sum(weights.values()) / (2 * 32 * 32) <= 0.5
+    # in MACs each call counts
+    X = torch.rand(1, 32)
+    thin = factor(model, ranks_by_budget(model, 0.5, X=X))
+    assert 0.45 < count_cost(thin, X).macs / (3 * 32 * 32) <= 0.5
+
+
 def test_a_budget_of_everything_changes_nothing():
     model = LeNet5()
     thin = factor(model, ranks_by_budget(model, 1.0))

@@ -335,6 +335,15 @@ def test_what_cannot_be_followed_is_named_and_stays_when_skipped(name):
         assert smaller.stem.out_channels == 8
 
 
+def test_channels_of_the_input_need_no_layer_to_be_skipped():
+    def gray(net, x):
+        return net.out(net.first(torch.roll(x[:, :1].expand(-1, 3, -1, -1), 1, 3)))
+
+    model = Net(gray, first=conv(3, 8), out=nn.Conv2d(8, 4, 1))
+    assert layers_to_skip(model, X) == []
+    assert halved(model).first.out_channels == 4
+
+
 def test_all_layers_to_skip_are_found_at_once():
     torch.manual_seed(0)
 

@@ -311,6 +311,28 @@ def test_steps_reach_the_share_of_the_whole_network():
     assert shares == [pytest.approx(0.5, abs=0.03), pytest.approx(0.25, abs=0.02)]
 
 
+class Depthwise(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.deep = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, groups=4)
+        self.wide, self.head = nn.Conv2d(4, 16, 1), nn.Linear(16, 10)
+
+    def forward(self, X):
+        X = self.wide(self.deep(self.first(X).relu()).relu()).relu()
+        return self.head(X.mean((2, 3)))
+
+
+@pytest.mark.parametrize("share", [{"ratio": 0.9}, {"mac_share": 0.2}])
+def test_steps_go_on_when_a_depthwise_layer_is_down_to_one_channel(share):
+    torch.manual_seed(0)
+    model, X = Depthwise(), torch.randn(2, 3, 8, 8)
+    smaller = prune_channels(model, X, **share, steps=4, recover=lambda part: None)
+    assert smaller.deep.weight.shape[0] == smaller.first.weight.shape[0] == 1
+    assert smaller(X).shape == (2, 10)
+    if "ratio" in share:
+        assert smaller.wide.weight.shape[0] == 2  # 16 - round(0.9 * 16), as in one step
+
+
 def test_kept_layers_stay_whole():
     model, X = network("resnet12")
     smaller = prune_channels(model, X, ratio=0.5, skip=["layer1.0.conv1", "conv1"])
@@ -504,9 +526,10 @@ def test_a_network_whose_layers_cannot_be_followed_is_refused_not_broken():
         ({"ratio": 0.5, "importance": lambda model, graph: torch.ones(3)}, "one score a number"),
         ({"ratio": 0.5, "skip": ["c9"]}, "no part 'c9' to skip"),
         ({"ratio": 0.5, "skip": "c1"}, "got the text 'c1'"),
+        ({"ratio": 0.5, "example_input": torch.rand(0, 1, 28, 28)}, "example_input is empty"),
         ({"ratio": 0.5, "steps": 2}, "recover="),
     ],
 )
 def test_bad_arguments_are_told(options, message):
     with pytest.raises(ValueError, match=message):
-        prune_channels(LeNet5(), torch.rand(DIGIT), **options)
+        prune_channels(LeNet5(), **{"example_input": torch.rand(DIGIT)} | options)

@@ -234,6 +234,42 @@ def test_layers_of_other_kinds_stay_and_are_named():
     assert isinstance(treated["up"], nn.ConvTranspose2d)
 
 
+def test_recurrent_cells_and_bags_are_named_too():
+    model = nn.ModuleDict({"cell": nn.LSTMCell(2, 2), "bag": nn.EmbeddingBag(3, 2),
+                           "head": nn.Linear(2, 2)})  # fmt: skip
+    with pytest.warns(UserWarning, match=r"stay 'cell' \(LSTMCell\), 'bag' \(EmbeddingBag\)"):
+        quantize_weights(model)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv1d(4, 6, 3, stride=2, padding=1), (2, 4, 9)),
+        (nn.Conv2d(4, 8, 3, padding=1, groups=4), (2, 4, 6, 6)),
+        (nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="reflect"), (2, 4, 6, 6)),
+        (nn.Conv3d(2, 3, 3), (1, 2, 5, 5, 5)),
+    ],
+)
+def test_binary_activations_take_every_convolution(layer, shape):
+    X = normal(*shape)
+    y = binarize(nn.Sequential(layer), activations=True)(X)
+    # by hand: each group alone, on the padded input
+    pads = layer._reversed_padding_repeated_twice
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    signs, size = F.pad(torch.where(X >= 0, 1.0, -1.0), pads, mode=mode), F.pad(X.abs(), pads, mode)
+    weight = layer.weight.detach()
+    a = weight.abs().flatten(1).mean(dim=1).view(-1, *[1] * (weight.dim() - 1))
+    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[weight.dim() - 2]
+    wanted = []
+    for group, kernels in enumerate(torch.where(weight >= 0, a, -a).chunk(layer.groups)):
+        channels = slice(group * kernels.shape[1], (group + 1) * kernels.shape[1])
+        K = convolve(size[:, channels], torch.ones_like(kernels[:1]) / kernels[0].numel(),
+                     stride=layer.stride)  # fmt: skip
+        wanted.append(convolve(signs[:, channels], kernels, stride=layer.stride) * K)
+    wanted = torch.cat(wanted, 1) + layer.bias.detach().view(-1, *[1] * (weight.dim() - 2))
+    torch.testing.assert_close(y, wanted)
+
+
 class SameConv(nn.Conv2d):
     def forward(self, X):
         return super().forward(F.pad(X, (0, 1, 0, 1)))

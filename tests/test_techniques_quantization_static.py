@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import edu_lib as edu
 from edu_lib.models import LeNet5, LeNet1998, LeNet300100, SmallAlexNet
 from edu_lib.models.roadnet import ResidualBlock, RoadNet
 from edu_lib.techniques.quantization import (
@@ -14,6 +15,7 @@ from edu_lib.techniques.quantization import (
     fold_batch_norm,
     quantize_static,
 )
+from edu_lib.techniques.quantization.modules import Observer
 from edu_lib.techniques.quantization.qparams import RANGES
 
 
@@ -145,6 +147,17 @@ def test_every_way_to_choose_ranges_keeps_the_answers(observer):
     assert error < 0.05
 
 
+def test_percentiles_of_what_is_observed_leave_out_half_of_what_they_say():
+    generator, observer = torch.Generator().manual_seed(0), Observer()
+    batches = [torch.randn(400_000, generator=generator) for _ in range(8)]
+    for batch in batches:
+        assert observer(batch) is batch
+    low, high = RANGES["percentile"](torch.cat(observer.seen))
+    shares = [100 * float((torch.cat(batches) * sign > end).float().mean())
+              for sign, end in ((1, high), (-1, -low))]  # fmt: skip
+    assert 0.003 < sum(shares) / 2 < 0.007  # of the samples alone it would be 0.01
+
+
 def test_fewer_bits_lose_more_and_seven_lose_little():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 4, 3)).eval()
@@ -174,6 +187,37 @@ def test_a_layer_called_twice_gets_a_grid_for_each_call():
     quantized = quantize_static(model, X)
     assert isinstance(quantized.get_submodule("conv_2"), QuantizedLayer)
     torch.testing.assert_close(quantized(X), model(X).detach(), rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_layers_of_one_weight_keep_their_own_biases(bias):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, bias=bias), nn.ReLU(), nn.Conv2d(4, 4, 3, bias=bias))
+    model[2].weight = model[0].weight
+    X = torch.rand(8, 4, 8, 8)
+    folded = fold_batch_norm(model, X)
+    torch.testing.assert_close(folded(X), model(X))
+    assert all(each.requires_grad for each in folded.parameters())
+    torch.testing.assert_close(quantize_static(model, X)(X), model(X).detach(), rtol=0, atol=0.05)
+
+
+def test_a_frozen_layer_stays_frozen_when_it_is_quantized_and_back():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3))
+    model[0].requires_grad_(False)
+    quantized = quantize_static(model, torch.rand(4, 1, 8, 8))
+    assert not any(each.requires_grad for each in quantized.parameters())
+    plain = edu.to_plain(quantized)
+    assert [each.requires_grad for each in plain.parameters()] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("tokens", [6, 8])
+def test_a_batch_norm_of_tokens_is_not_folded_into_the_features(tokens):
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(tokens)
+    norm.running_mean.uniform_(-1, 1)
+    norm.running_var.uniform_(0.3, 3)
+    model, X = nn.Sequential(nn.Linear(4, 8), norm, nn.ReLU()).eval(), torch.randn(3, tokens, 4)
+    torch.testing.assert_close(fold_batch_norm(model, X)(X), model(X))
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,35 @@ def test_before_training_8_bits_are_those_of_quantize_static():
         assert torch.equal(prepared.state_dict()[key], value), key
 
 
+class Shared(nn.Module):
+    """A convolution that is called twice, and one that shares its weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.other = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.other.weight = self.conv.weight
+
+    def forward(self, X):
+        return self.other(F.relu(self.conv(F.relu(self.conv(X)))))
+
+
+def test_what_shares_one_weight_trains_one():
+    torch.manual_seed(0)
+    model, X = Shared(), torch.rand(4, 4, 6, 6)
+    prepared = prepare_qat(model, X)
+    layers = [m for m in prepared.modules() if isinstance(m, TrainableLayer)]
+    assert len(layers) == 3
+    assert len({id(layer.weight) for layer in layers}) == 1
+    assert len({id(layer.step) for layer in layers}) == 1
+    assert len({id(layer.bias) for layer in layers}) == 2
+    torch.optim.SGD(prepared.parameters(), lr=0.1).zero_grad()
+    prepared(X).square().mean().backward()
+    torch.optim.SGD(prepared.parameters(), lr=0.1).step()
+    weights = [m.weight for m in convert(prepared).modules() if isinstance(m, QuantizedLayer)]
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[0], weights[2])
+
+
 def test_training_refuses():
     with pytest.raises(ValueError, match="method is one of lsq, ste, got 'pact'"):
         prepare_qat(small_network(), inputs(), method="pact")
@@ -218,6 +247,24 @@ def test_skip_connections_are_left_alone():
     model = Residual()
     equalized = equalize(model, torch.rand(2, 2, 4, 4))
     assert torch.equal(equalized.get_submodule("conv1").weight, model.conv1.weight.detach())
+
+
+def conv_then(channels, *layers):
+    return nn.Sequential(nn.Conv2d(3, channels, 3, padding=1), nn.ReLU(), *layers)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Flatten(), nn.Linear(30, 3)), (5, 4)),
+        (conv_then(4, nn.Flatten(2), nn.Linear(64, 3)), (3, 8, 8)),
+        (conv_then(5, nn.Flatten(2), nn.Linear(64, 3)), (3, 8, 8)),
+        (conv_then(4, nn.Flatten(0, 2), nn.Linear(8, 3)), (3, 8, 8)),
+    ],
+)
+def test_layers_whose_channels_are_no_channels_to_the_next_are_left_alone(model, shape):
+    X = torch.randn(2, *shape)
+    torch.testing.assert_close(equalize(model, X)(X), model(X))
 
 
 # Bias correction

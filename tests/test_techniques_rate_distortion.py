@@ -99,6 +99,13 @@ def test_a_step_keeps_three_binary_digits(step):
     assert (mantissa * 8).is_integer()
 
 
+def test_a_norm_without_statistics_is_coded_and_one_with_some_is_named():
+    rated = RateDistortion(nn.Sequential(nn.Conv2d(1, 2, 3), nn.InstanceNorm2d(2, affine=True)))
+    assert {*rated.levels()} == {"0.weight", "0.bias", "1.weight", "1.bias"}
+    with pytest.raises(ValueError, match="0 is a InstanceNorm2d with running statistics"):
+        RateDistortion(nn.Sequential(nn.InstanceNorm2d(2, track_running_stats=True)))
+
+
 def test_what_it_cannot_do_is_said(model):
     with pytest.raises(ValueError, match="step_share"):
         RateDistortion(model, step_share=0)

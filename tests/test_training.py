@@ -337,6 +337,45 @@ def test_one_logit_is_refused_where_it_would_teach_nothing():
             call(model, X, y % 2)
 
 
+def test_frozen_batch_norms_stay_frozen_when_a_network_is_evaluated():
+    X, y = blobs(8)
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 4)).train()
+    model[0].eval()
+    evaluate(model, X, y)
+    assert [part.training for part in model.modules()] == [True, False, True, True]
+
+
+class Several(nn.Sequential):
+    def forward(self, X):
+        return {"digit": super().forward(X)}
+
+
+def test_other_answers_and_labels_are_refused_in_one_sentence():
+    X, y = blobs(8)
+    dense, dense_y = nn.Conv2d(1, 4, 1), y[:, None, None].expand(-1, 8, 8)
+    for call in (evaluate, partial(quietly, validation=(X, dense_y))):
+        with pytest.raises(ValueError, match=r"labels \[N\], got \[8, 4, 8, 8\] and \[8, 8, 8\]"):
+            call(dense, X, dense_y)
+    model = Several(nn.Flatten(), nn.Linear(64, 4))
+    for call in (evaluate, quietly):
+        with pytest.raises(ValueError, match="gives a dict where one tensor of logits"):
+            call(model, X, y)
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    with pytest.raises(ValueError, match=r"needs logits .* got \[8, 4\] and \[8, 1\]"):
+        evaluate(flat, X, y[:, None])
+    with pytest.raises(ValueError, match=r"labels of shape \[8\] for .*, got .* \[8, 1\]"):
+        quietly(flat, X, y[:, None])
+    with pytest.raises(ValueError, match="got labels in a dict"):
+        quietly(flat, X, {"digit": y})
+
+
+def test_a_last_batch_too_small_for_a_batch_norm_is_named():
+    X, y = blobs(9)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4))
+    with pytest.raises(ValueError, match="with 9 images choose another batch_size than 4"):
+        quietly(model, X, y, batch_size=4)
+
+
 def test_evaluation_leaves_the_images_alone():
     class Centred(nn.Module):
         def forward(self, X):
@@ -387,6 +426,20 @@ def test_random_affine_turns_by_the_angle_it_says():
     assert angles.abs().max() < 20.5
     assert angles.abs().max() > 15
     torch.testing.assert_close((x**2 + y**2).sqrt(), torch.full_like(x, 7.0), atol=0.2, rtol=0)
+
+
+def test_random_affine_turns_images_of_every_shape_alike():
+    line = torch.zeros(1, 1, 32, 128)
+    line[..., 15:17, :] = 1
+    square = nn.functional.pad(line, (0, 0, 48, 48))
+    for X in (line, line.transpose(2, 3)):
+        torch.manual_seed(0)
+        turned = random_affine(X, degrees=20, translate=0, scale=0, shear=0)
+        whole = square if X is line else square.transpose(2, 3)
+        torch.manual_seed(0)
+        wanted = random_affine(whole, degrees=20, translate=0, scale=0, shear=0)
+        wanted = wanted[:, :, 48:80] if X is line else wanted[..., 48:80]
+        torch.testing.assert_close(turned, wanted, atol=1e-4, rtol=0)
 
 
 TWO_PROCESSES = """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from edu_lib.models import LeNet5, LeNet300100
@@ -36,6 +37,17 @@ def test_half_precision_halves_the_file_and_keeps_integers(tmp_path):
     assert other[1].num_batches_tracked == 1
     assert other[0].weight.dtype == torch.float32
     torch.testing.assert_close(other[0].weight, model[0].weight, rtol=1e-3, atol=1e-4)
+
+
+def test_numbers_too_large_for_half_precision_stay_whole(tmp_path):
+    model = nn.BatchNorm2d(3)
+    model.running_var.copy_(torch.tensor([1.0, 65504.0, 1e5]))
+    model.running_mean.fill_(65504.0)
+    path = save_weights(model, "half", half=True, folder=tmp_path)
+    other = load_weights(nn.BatchNorm2d(3), "half", folder=tmp_path)
+    assert torch.equal(other.running_var, model.running_var)
+    assert torch.equal(other.running_mean, model.running_mean)
+    assert load_file(path)["running_mean"].dtype == torch.float16
 
 
 def test_unknown_weights_name_those_that_exist(tmp_path):

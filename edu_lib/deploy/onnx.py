@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from edu_lib.copies import copied
 from edu_lib.files import replacing
 from edu_lib.graph import Inputs, as_inputs, free_batch, outputs_of
-from edu_lib.layers import copied
 from edu_lib.measure.runner import open_session
 from edu_lib.techniques.quantization import WeightOnlyLayer
 
@@ -83,6 +83,13 @@ def write_onnx(
 
 def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     """The content of the file. Raises ValueError if the network cannot be exported."""
+    name = type(model).__name__
+    input_names = ["X"] if len(inputs) == 1 else [f"X{i + 1}" for i in range(len(inputs))]
+    output_names = _output_names(model, inputs)
+    if taken := {*input_names} & {*output_names}:
+        raise ValueError(
+            f"{name} names an output {min(taken)!r}, as the file names an input: rename the output"
+        )
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -90,21 +97,29 @@ def _exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
                 inputs,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=["X"]
-                if len(inputs) == 1
-                else [f"X{i + 1}" for i in range(len(inputs))],
-                output_names=_output_names(model(*inputs)),
+                input_names=input_names,
+                output_names=output_names,
                 dynamic_shapes=free_batch(model, inputs, "batch"),
                 verbose=False,
             )
             proto = _with_own_zero_points(_without_traces(program.model_proto))
     except torch.onnx.OnnxExporterError as error:
-        raise ValueError(f"{type(model).__name__} cannot be exported to ONNX: {error}") from error
+        raise ValueError(f"{name} cannot be exported to ONNX: {error}") from error
     return proto.SerializeToString(deterministic=True)
 
 
-def _output_names(outputs: Tensor | tuple | dict[str, Tensor]) -> list[str]:
-    """The names of a dict of outputs, "y_hat" for a single one, y_hat1, y_hat2, ... for others."""
+def _output_names(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[str]:
+    """The names of a dict of outputs, "y_hat" for a single one, y_hat1, y_hat2, ... for others.
+
+    Raises ValueError if the network does not take these inputs.
+    """
+    try:
+        with _quiet(), torch.no_grad():
+            outputs = model(*inputs)
+    except (RuntimeError, IndexError, TypeError) as error:
+        shapes = " and ".join(str([1, *each.shape[1:]]) for each in inputs)
+        kind, (reason, *_) = type(model).__name__, str(error).splitlines() or [""]
+        raise ValueError(f"{kind} does not take an input of {shapes}: {reason}") from error
     count = len(tree_leaves(outputs))
     if isinstance(outputs, dict) and len(outputs) == count:
         return [str(name) for name in outputs]

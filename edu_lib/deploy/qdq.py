@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, fx, nn
 
+from edu_lib.copies import copied
 from edu_lib.deploy.onnx import EXACT, OPSET, write_onnx
 from edu_lib.graph import Inputs, as_inputs, layer_of, outputs_of, pooling_of, value_of
-from edu_lib.layers import copied
 from edu_lib.techniques.quantization import FakeQuantize, QuantizedLayer, WeightOnlyLayer
 from edu_lib.techniques.quantization.graph import aten
 from edu_lib.techniques.quantization.weight_only import unpack_nibbles

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from edu_lib.cost import Cost
+from edu_lib.cost import Cost, align
 from edu_lib.measure.latency import Measurement
-from edu_lib.table import align
 
 NO_DIFFERENCE = "no difference measured"
 

@@ -110,10 +110,22 @@ class _Nvml:
 
     def __init__(self, pynvml, index: int):
         self.pynvml = pynvml
-        self.handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        self.handle = _nvml_handle(pynvml, index)
 
     def read(self) -> list[float]:
         return [self.pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) / 1e3]
+
+
+def _nvml_handle(pynvml, index: int):
+    """The device that PyTorch calls cuda:`index`.
+
+    NVML knows nothing of CUDA_VISIBLE_DEVICES, which numbers them anew: the uuid tells which it is.
+    """
+    try:
+        uuid = torch.cuda.get_device_properties(index).uuid
+    except (AssertionError, AttributeError, RuntimeError):  # no CUDA here, or an older PyTorch
+        return pynvml.nvmlDeviceGetHandleByIndex(index)
+    return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
 
 
 def _nvml_counter(index: int) -> _Nvml | None:

@@ -4,7 +4,6 @@ Source: Williams, Waterman, Patterson 2009, "Roofline: An Insightful Visual Perf
 section 3. Taught in chapter 05.
 """
 
-import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -14,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edu_lib.cost import LayerCost, count_cost
+from edu_lib.copies import copied
+from edu_lib.cost import LayerCost, align, count_cost
 from edu_lib.measure.runner import resolve_threads, restored_threads
-from edu_lib.table import align
 
 MATRIX_SIZE = 1024
 COPY_BYTES = 2**28
@@ -161,7 +160,7 @@ def time_layers(
 def _on_the_same_weights(model: nn.Module) -> nn.Module:
     """A copy whose parameters lie where those of `model` lie, until it converts or moves them."""
     same = {id(each): nn.Parameter(each.detach(), False) for each in model.parameters()}
-    return copy.deepcopy(model, same)
+    return copied(model, same)
 
 
 class _Stopwatch:

@@ -1,7 +1,6 @@
 """A network made ready to be timed: one call without arguments, on a stated device and backend."""
 
 import contextlib
-import copy
 import dataclasses
 import os
 import warnings
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from edu_lib.copies import copied
 from edu_lib.measure.machine import all_threads, int8_dot_product_saturates
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def pytorch_runner(
     that convolutions often prefer. threads: CPU threads, None for all.
     """
     device = torch.device(device or "cpu")
-    model = copy.deepcopy(model).eval().to(device)
+    model = copied(model).eval().to(device)
     X = X.detach().clone().to(device)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -154,7 +154,7 @@ def standard_runners(
     onnx_file: the same network, written with export_onnx; adds "ONNX Runtime", on the CPU alone.
     The argument model is not touched.
     """
-    half = copy.deepcopy(model).bfloat16()
+    half = copied(model).bfloat16()
     runners = {
         EAGER: pytorch_runner(model, X, device, threads=threads),
         CHANNELS_LAST: pytorch_runner(model, X, device, channels_last=True, threads=threads),

@@ -4,12 +4,11 @@ Taught in chapter 13. Source: Ding et al. 2021, "RepVGG: Making VGG-style ConvNe
 section 3 and tables 2 and 3.
 """
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edu_lib.copies import copied
 from edu_lib.techniques.factorization.blocks import conv_norm
 
 # blocks and output channels of each stage; the first block of each halves the image
@@ -84,7 +83,7 @@ def reparameterize(model: nn.Module) -> nn.Module:
     ValueError if the model has no such block.
     Source: Ding et al. 2021, section 3.3. Taught in chapter 13.
     """
-    model = copy.deepcopy(model).eval()
+    model = copied(model).eval()
     names = [name for name, part in model.named_modules() if isinstance(part, RepVGGBlock)]
     if not names:
         raise ValueError(f"{type(model).__name__} has no RepVGGBlock to make one convolution of")

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edu_lib.copies import evaluation_mode
+
 # depth is learned as its logarithm, in units in which it varies about as much as a logit
 LOG_DEPTH_MEAN, LOG_DEPTH_STD = 2.8, 1.3
 STEERING_STD = 1.0
@@ -117,26 +119,25 @@ def evaluate_road(
 ) -> RoadQuality:
     """Quality of a RoadNet on images X, uint8 [N, 3, H, W], with labels y.
 
+    The network keeps the mode of each of its parts.
     Sources of the measures: Everingham et al. 2010, "The Pascal VOC Challenge" (intersection over
     union); Eigen et al. 2014, "Depth Map Prediction", section 4 (delta).
     """
-    was_training = model.training
-    model.eval()
     num_classes = len(CLASS_SHARES)
     confusion = torch.zeros(num_classes, num_classes)
     within, judged, steering_errors = 0, 0, []
-    for at in range(0, len(X), batch_size):
-        labels = {name: value[at : at + batch_size] for name, value in y.items()}
-        outputs = model(as_input(X[at : at + batch_size]))
-        if "segmentation" in outputs:
-            confusion += confusion_matrix(outputs["segmentation"], labels["segmentation"])
-        if "depth" in outputs:
-            good, all_of_them = depth_hits(outputs["depth"], labels)
-            within, judged = within + good, judged + all_of_them
-        if "ego" in outputs:
-            error = steering_degrees(outputs["ego"]) - labels["steering"]
-            steering_errors.append(error.abs())
-    model.train(was_training)
+    with evaluation_mode(model):
+        for at in range(0, len(X), batch_size):
+            labels = {name: value[at : at + batch_size] for name, value in y.items()}
+            outputs = model(as_input(X[at : at + batch_size]))
+            if "segmentation" in outputs:
+                confusion += confusion_matrix(outputs["segmentation"], labels["segmentation"])
+            if "depth" in outputs:
+                good, all_of_them = depth_hits(outputs["depth"], labels)
+                within, judged = within + good, judged + all_of_them
+            if "ego" in outputs:
+                error = steering_degrees(outputs["ego"]) - labels["steering"]
+                steering_errors.append(error.abs())
     ious, miou = None, None
     if confusion.any():
         ious = intersection_over_union(confusion)

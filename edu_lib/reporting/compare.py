@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from edu_lib.cost import count_cost
+from edu_lib.cost import align, count_cost
 from edu_lib.graph import Inputs, as_inputs
 from edu_lib.measure.latency import measure_latency
 from edu_lib.measure.results import write_json
@@ -33,7 +33,6 @@ from edu_lib.reporting.forms import (
     weights_file,
     write_file,
 )
-from edu_lib.table import align
 from edu_lib.training import fingerprint
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ multiple of a step that is learned, and the loss counts what the multiples will 
 is not worth its bits goes to 0; a step that is too fine grows.
 """
 
-import copy
 import math
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from edu_lib.layers import check_ordinary
+from edu_lib.layers import check_ordinary, copied
 from edu_lib.sizes import load_state_
 
 STEP_DIGITS = 2  # binary digits of a step after the first: 1, 1.25, 1.5 or 1.75 times 2^e
@@ -33,8 +32,8 @@ class RateDistortion(nn.Module):
     model: copied, the argument stays as it is. step_share: the first step, as a share of
     the tensor's root mean square. dead_zone: a weight below (0.5 + dead_zone) steps is 0.
     Raises ValueError for a step_share that is not positive, a dead_zone outside [0, 0.5), or a
-    model with batch norms, whose statistics are no parameters (fold them first), or with masks,
-    shared weights or layers that another technique put in.
+    model with norms that keep statistics, which are no parameters (batch norms: fold them first),
+    or with masks, shared weights or layers that another technique put in.
     Sources: Esser et al. 2020, "Learned Step Size Quantization", section 2 (the step's gradient);
     Wiedemann et al. 2020, "DeepCABAC", section 3 (rate and distortion in one sum).
     """
@@ -48,9 +47,14 @@ class RateDistortion(nn.Module):
             )
         check_ordinary(model)
         for name, part in model.named_modules():
-            if isinstance(part, nn.modules.batchnorm._NormBase):
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 raise ValueError(f"{name} is a batch norm: fold it with fold_batch_norm first")
-        self.model, self.dead_zone = copy.deepcopy(model), dead_zone
+            if isinstance(part, nn.modules.batchnorm._NormBase) and part.running_mean is not None:
+                raise ValueError(
+                    f"{name} is a {type(part).__name__} with running statistics, which are no "
+                    "parameters: build it with track_running_stats=False"
+                )
+        self.model, self.dead_zone = copied(model), dead_zone
         self.log_steps = nn.ParameterList(
             nn.Parameter(torch.tensor(math.log(_first_step(weight, step_share))))
             for weight in self.model.parameters()
@@ -78,7 +82,7 @@ class RateDistortion(nn.Module):
 
     def plain_layer(self) -> nn.Module:
         """A plain copy of the network with the quantized weights in it: `edu_lib.to_plain`'s."""
-        model = copy.deepcopy(self.model)
+        model = copied(self.model)
         quantized = {name: levels * step for name, (levels, step) in self.levels().items()}
         load_state_(model, model.state_dict() | quantized)
         return model.train(self.training)

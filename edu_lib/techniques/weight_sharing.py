@@ -38,15 +38,17 @@ def first_centroids(
         )
     if init == "linear":
         lowest, highest = float(distinct[0]), float(distinct[-1])
-        return torch.linspace(lowest, highest, num_clusters, dtype=values.dtype)
+        like = {"dtype": values.dtype, "device": values.device}
+        return torch.linspace(lowest, highest, num_clusters, **like)
     if init == "density":
         ordered = values.sort().values
         # the middle of each of num_clusters parts of equal population
-        places = (torch.arange(num_clusters) + 0.5) * len(values) / num_clusters
+        middles = torch.arange(num_clusters, device=values.device) + 0.5
+        places = middles * len(values) / num_clusters
         return ordered[places.long()]
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(distinct), generator=generator)[:num_clusters]
-    return distinct[chosen].sort().values
+    return distinct[chosen.to(values.device)].sort().values
 
 
 def kmeans(

@@ -47,8 +47,10 @@ def random_affine(
     # grid coordinates run from -1 to 1: an image is two units wide
     shift_x, shift_y = _symmetric(X, 2 * translate), _symmetric(X, 2 * translate)
     # [x'; y'] = zoom * rotation * shear * [x; y] + shift
-    top = torch.stack([zoom * angle.cos(), -zoom * (angle + slant).sin(), shift_x], dim=1)
-    bottom = torch.stack([zoom * angle.sin(), zoom * (angle + slant).cos(), shift_y], dim=1)
+    # in pixels; the grid is two units high and two units wide, whatever the shape of the image
+    tall = X.shape[-2] / X.shape[-1]
+    top = torch.stack([zoom * angle.cos(), -tall * zoom * (angle + slant).sin(), shift_x], dim=1)
+    bottom = torch.stack([zoom * angle.sin() / tall, zoom * (angle + slant).cos(), shift_y], dim=1)
     theta = torch.stack([top, bottom], dim=1)
     grid = F.affine_grid(theta, X.shape, align_corners=False)
     return F.grid_sample(X, grid.to(X.dtype), align_corners=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edu_lib.training.checkpoint import History
 from edu_lib.training.distributed import training_device
-from edu_lib.training.evaluate import check_class_logits
+from edu_lib.training.evaluate import check_class_labels, check_class_logits
 from edu_lib.training.recipe import fingerprint
 from edu_lib.training.run import (
     Labels,
@@ -59,9 +59,9 @@ def fit(
     numbers are compared, and only the weights to start from, `device` and `progress` may differ.
     Under `torchrun` each process takes its share of every batch.
 
-    Returns the History; the model is left in evaluation mode. Raises ValueError on bad arguments or
-    another training's checkpoint, and KeyboardInterrupt, after saving, on an interrupt; a second
-    interrupt does not wait for the end of a step.
+    Returns the History; the model is left in evaluation mode. Raises ValueError on bad arguments,
+    another training's checkpoint or a last batch too small for a batch norm, and KeyboardInterrupt,
+    after saving, on an interrupt; a second interrupt does not wait for the end of a step.
     """
     _check(X, y, num_epochs, batch_size, lr)
     device = training_device(device)
@@ -100,12 +100,14 @@ def cross_entropy(label_smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss (logits [N, K], labels [N]) -> mean cross-entropy, computed in float32.
 
     label_smoothing: the share of the target that is spread over all classes.
-    Raises ValueError for fewer than two logits an image, of which the loss would always be 0.
+    It raises ValueError for fewer than two logits an image, of which the loss would always be 0,
+    for several answers, and for labels of another shape than the logits ask for.
     Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
     """
 
     def loss(logits: Tensor, y: Tensor) -> Tensor:
         check_class_logits(logits)
+        check_class_labels(logits, y)
         return F.cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
 
     return loss

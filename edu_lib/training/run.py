@@ -125,12 +125,25 @@ class Run:
             images, labels = self.transform(images, labels)
         reduced = self.precision != torch.float32
         with torch.autocast(self.device.type, dtype=self.precision, enabled=reduced):
-            logits = self.parallel(images)
+            logits = self.answers(images)
         loss = self.loss(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (weight * loss).backward()
         self.optimizer.step()
         self.loss_sum = self.loss_sum + loss.detach()
+
+    def answers(self, images: Tensor) -> Tensor:
+        """What the network gives. Raises ValueError for one image, if a batch norm needs two."""
+        try:
+            return self.parallel(images)
+        except ValueError as error:
+            if len(images) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            size, count = self.settings["batch_size"], self.settings["num_images"]
+            raise ValueError(
+                f"a batch of one image has no variance that a batch norm could use: with {count} "
+                f"images choose another batch_size than {size}, whose last batch is too small"
+            ) from error
 
     def end_epoch(
         self,

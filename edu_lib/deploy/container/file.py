@@ -112,7 +112,7 @@ def dumps(
         # biases are too few for a table or a window: contexts serve them best
         how = "context" if len(shape_of(stored)) < 2 else method
         if example_input is not None and isinstance(stored, Levels):
-            how = "deflate" if stored.levels.abs().max() > MOST_LEVEL else how
+            how = "deflate" if (stored.levels.abs() > MOST_LEVEL).any() else how
         stream.code(shape_of(stored), stored, how)
     data = framed(coder.finish(), bytes(tail.data))
     check_size(num_values, len(data))

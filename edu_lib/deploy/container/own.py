@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from edu_lib.copies import copied
 from edu_lib.deploy.container.tensors import Stored, Tail, dense, shape_of
 from edu_lib.graph import Inputs, as_inputs
-from edu_lib.layers import copied
 from edu_lib.sizes import COUNTER, fill_, load_state_
 from edu_lib.techniques.entropy_coding import AdaptiveNumber, Coder
 from edu_lib.techniques.quantization.modules import OnGrid

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from edu_lib.copies import copied
 from edu_lib.deploy.container.own import outputs_of, same_outputs, ties_of, with_values
 from edu_lib.deploy.container.registry import NETWORKS, code_network, complete
 from edu_lib.deploy.container.tensors import Stored, dense, shape_of, smallest_form
-from edu_lib.layers import copied
 from edu_lib.sizes import COUNTER, load_state_, resize_
 from edu_lib.techniques.entropy_coding import AdaptiveBit, AdaptiveNumber, Coder, RangeEncoder
 from edu_lib.techniques.factorization import KINDS, LowRankLinear

@@ -1,10 +1,11 @@
 """The right bias for classes that a student hardly saw, found without a label. Chapter 11."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from edu_lib.copies import copied
 
 TOLERANCE = 1e-4
 MAX_STEPS = 10_000
@@ -59,7 +60,7 @@ class BiasCorrected(nn.Module):
 
     def __init__(self, model: nn.Module, shifts: Tensor):
         super().__init__()
-        self.model = copy.deepcopy(model)
+        self.model = copied(model)
         self.register_buffer("shifts", shifts.detach().clone())
         self.train(model.training)
 
@@ -83,7 +84,7 @@ def correct_bias(
     X: [N, ...] as the model takes them, on its device; they need no labels. Errors and source as
     for `bias_correction`. Taught in chapter 11.
     """
-    answering = copy.deepcopy(model).eval()
+    answering = copied(model).eval()
     logits = torch.cat([answering(batch.clone()) for batch in X.split(batch_size)])
     return BiasCorrected(model, bias_correction(logits, frequencies, classes))
 
@@ -101,6 +102,8 @@ def _check(rows: Tensor, shares: Tensor, classes: Sequence[int] | None) -> None:
         )
     if not (shares.isfinite().all() and (shares > 0).all()):
         raise ValueError("each frequency must be above 0 and finite")
+    if classes is not None and not classes:
+        raise ValueError("classes is empty: name one or more to shift, or leave it out for all")
     if classes is not None and not set(classes) <= set(range(num_classes)):
         raise ValueError(f"classes must be numbers from 0 to {num_classes - 1}, got {classes}")
     if not rows.isfinite().all():

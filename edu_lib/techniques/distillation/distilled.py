@@ -1,12 +1,12 @@
 """A student and its teacher as one module that can be trained, and its losses. Chapter 11."""
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from edu_lib.copies import copied
 from edu_lib.techniques.distillation.features import (
     FeatureTap,
     attention_loss,
@@ -66,7 +66,7 @@ class Distilled(nn.Module):
         super().__init__()
         _check_student(student)
         self.student = student
-        frozen = copy.deepcopy(teacher).eval().requires_grad_(False)
+        frozen = copied(teacher).eval().requires_grad_(False)
         # a plain attribute: as a submodule it would be saved, optimised and put in training mode
         object.__setattr__(self, "teacher", frozen)
         self.hints, self.attention = dict(hints or {}), dict(attention or {})

@@ -97,6 +97,7 @@ def hint_regressor(student_features: Tensor, teacher_features: Tensor) -> nn.Mod
     Features [N, C] make it linear. [N, C, H, W] make it a convolution without padding, with the
     kernel k = (student's size) - (teacher's size) + 1 in each direction: 1x1 for equal maps. Equal
     shapes need none: it is then nn.Identity.
+    It has the student's type and device, float32 at least.
     Raises ValueError for other shapes, or if the student's maps are the smaller ones.
     Source: Romero et al. 2015, section 2.2. Taught in chapter 11.
     """
@@ -108,8 +109,9 @@ def hint_regressor(student_features: Tensor, teacher_features: Tensor) -> nn.Mod
         )
     if student[1:] == teacher[1:]:
         return nn.Identity()
+    like = at_least_float32(student_features[:0])
     if len(student) == 2:
-        return nn.Linear(student[1], teacher[1])
+        return nn.Linear(student[1], teacher[1]).to(like)
     # N_g - k + 1 = N_h
     kernel_size = (student[2] - teacher[2] + 1, student[3] - teacher[3] + 1)
     if min(kernel_size) < 1:
@@ -117,7 +119,7 @@ def hint_regressor(student_features: Tensor, teacher_features: Tensor) -> nn.Mod
             f"the student's maps ({student[2]}x{student[3]}) are smaller than the teacher's "
             f"({teacher[2]}x{teacher[3]}): take a hint from a later layer of the teacher"
         )
-    return nn.Conv2d(student[1], teacher[1], kernel_size)
+    return nn.Conv2d(student[1], teacher[1], kernel_size).to(like)
 
 
 def attention_map(features: Tensor) -> Tensor:

@@ -107,11 +107,10 @@ class HuffmanCode:
         """Bits of a message with these counts, the table of lengths not included."""
         return sum(n * length for n, length in zip(counts, self.lengths, strict=True))
 
-    def encode(self, symbols: Iterable[int]) -> str:
-        """The message as a text of 0 and 1;
-
-        Raises ValueError for a symbol that has no code word.
-        """
+    def encode(self, symbols: Iterable[int] | Tensor) -> str:
+        """The message as a text of 0 and 1. Raises ValueError for a symbol without a code word."""
+        if isinstance(symbols, Tensor):
+            symbols = symbols.flatten().tolist()
         try:
             return "".join(self.codes[symbol] for symbol in symbols)
         except KeyError as error:
@@ -166,7 +165,7 @@ def to_gaps(tensor: Tensor, bits: int) -> Positions:
     fillers = zeros // span
     ends = (fillers + 1).cumsum(0) - 1  # where the nonzero itself lands among the entries
     num_entries = int(ends[-1]) + 1 if len(ends) else 0
-    gaps = torch.full((num_entries,), span - 1, dtype=torch.int64)
+    gaps = torch.full((num_entries,), span - 1, dtype=torch.int64, device=flat.device)
     gaps[ends] = zeros % span
     values = flat.new_zeros(num_entries)
     values[ends] = flat[places]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edu_lib.copies import copied, evaluation_mode
 from edu_lib.cost import count_cost
-from edu_lib.layers import copied, is_within, known_parts
+from edu_lib.layers import is_within, known_parts
 from edu_lib.techniques.factorization.conv_pairs import unfold
 from edu_lib.techniques.factorization.factor import layers_of, pair_of, why_not
 
@@ -61,7 +62,7 @@ def ranks_by_budget(
 
     share: 0 < s <= 1, of their weights, or of their MACs if an input X is given. The ranks fall one
     by one where the energy lost for each weight (or MAC) saved is least; a layer that is cheaper
-    whole is not named.
+    whole is not named. Layers that share one weight have one rank, and their weights count once.
     Raises ValueError for a share that even rank 1 everywhere does not reach, another kind, or an
     unknown name in `skip`.
     Source: Zhang et al. 2015, rank selection for the whole model (equation 18 and its greedy
@@ -70,7 +71,10 @@ def ranks_by_budget(
     if not 0 < share <= 1:
         raise ValueError(f"share is above 0 and up to 1, got {share}")
     values = singular_values(model, kind, skip=skip)
-    costs = _costs(model, values, kind, X)
+    first: dict[int, str] = {}
+    one_of = {n: first.setdefault(id(model.get_submodule(n).weight), n) for n in values}
+    costs = _costs(model, one_of, kind, X)
+    values = {name: values[name] for name in costs}
     budget = share * sum(cost.whole for cost in costs.values())
     ranks = {name: len(s) for name, s in values.items()}
     squares = {name: s.double().square().tolist() for name, s in values.items()}
@@ -90,7 +94,8 @@ def ranks_by_budget(
         if ranks[name] > 1:
             loss = _loss(squares[name], held[name], ranks[name], costs[name])
             heapq.heappush(heap, (loss, name))
-    return {n: rank for n, rank in ranks.items() if costs[n].a_rank * rank < costs[n].whole}
+    thin = {n for n, rank in ranks.items() if costs[n].a_rank * rank < costs[n].whole}
+    return {name: ranks[one] for name, one in one_of.items() if one in thin}
 
 
 @dataclass(frozen=True)
@@ -111,16 +116,21 @@ def _loss(squares: list[float], held: float, rank: int, cost: _Cost) -> float:
 
 
 def _costs(
-    model: nn.Module, names: Collection[str], kind: str, X: Tensor | None
+    model: nn.Module, one_of: dict[str, str], kind: str, X: Tensor | None
 ) -> dict[str, _Cost]:
-    layers = {name: model.get_submodule(name) for name in names}
+    """The cost of each of the names that one_of = {name: the first one of its weight} leads to."""
+    layers = {name: model.get_submodule(name) for name in one_of}
     if X is None:
+        whole = {name: layers[name] for name in one_of.values()}
         return {
             name: _Cost(layer.weight.numel(), pair_of(layer, kind).num_weights(layer, 1))
-            for name, layer in layers.items()
+            for name, layer in whole.items()
         }
-    inputs = _input_shapes(model, layers, X)
-    return {name: _macs(layer, kind, inputs[name]) for name, layer in layers.items()}
+    inputs, costs = _input_shapes(model, layers, X), {}
+    for name, one in one_of.items():
+        cost, before = _macs(layers[name], kind, inputs[name]), costs.get(one, _Cost(0, 0))
+        costs[one] = _Cost(before.whole + cost.whole, before.a_rank + cost.a_rank)
+    return costs
 
 
 def _macs(layer: nn.Module, kind: str, shape: torch.Size) -> _Cost:
@@ -135,7 +145,7 @@ def _macs(layer: nn.Module, kind: str, shape: torch.Size) -> _Cost:
 def _input_shapes(
     model: nn.Module, layers: dict[str, nn.Module], X: Tensor
 ) -> dict[str, torch.Size]:
-    shapes, training = {}, {part: part.training for part in model.modules()}
+    shapes = {}
     hooks = [
         layer.register_forward_pre_hook(
             lambda _, inputs, name=name: shapes.__setitem__(name, inputs[0].shape)
@@ -143,10 +153,9 @@ def _input_shapes(
         for name, layer in layers.items()
     ]
     try:
-        model.eval()(X)
+        with evaluation_mode(model):
+            model(X)
     finally:
-        for part, was_training in training.items():
-            part.training = was_training
         for hook in hooks:
             hook.remove()
     missing = [name for name in layers if name not in shapes]

@@ -1,12 +1,12 @@
 """Which channels matter least, and how many of each group go."""
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from edu_lib.copies import copied
 from edu_lib.techniques.pruning.channel_graph import (
     CARRIES,
     MAKES,
@@ -104,11 +104,11 @@ def taylor_scores(model: nn.Module, graph: ChannelGraph, loss: Loss) -> Tensor:
     Source: Molchanov et al. 2019, "Importance Estimation for Neural Network Pruning".
     Taught in chapter 08.
     """
-    copied = copy.deepcopy(model).eval()
+    scored = copied(model).eval()
     readers = [place for place in graph.places if place.role == READS]
-    weights = [copied.get_parameter(place.parameter) for place in readers]
+    weights = [scored.get_parameter(place.parameter) for place in readers]
     scores, num_losses = torch.zeros(graph.num_numbers), 0
-    for value in each_loss(loss, copied):
+    for value in each_loss(loss, scored):
         # y = sum_c w_c (z_c x_c)  =>  dL/dz_c = sum of w dL/dw over the weights that read c
         felt = [
             (place, _by_channel(weight.detach() * gradient, place))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from edu_lib.copies import copied
 from edu_lib.graph import Inputs, as_inputs
-from edu_lib.layers import copied
 from edu_lib.sizes import update_sizes_
 from edu_lib.techniques.pruning.channel_numbers import KEPT
 

@@ -207,7 +207,7 @@ def _finished(tracer: ChannelTracer, shapes: tuple[object, object]) -> ChannelGr
             numbers.tie(torch.tensor(number), torch.tensor(KEPT))
     for place in places:
         place.numbers = numbers.leaders(place.numbers)
-    free = [(here, _free(numbers, each)) for here, each in tracer.not_followed]
+    free = [(here, _free(numbers, each) & made) for here, each in tracer.not_followed]
     blocked = set().union(*(each for _, each in free))
     if blocked:
         first = next(here for here, each in free if each)

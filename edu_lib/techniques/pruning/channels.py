@@ -139,7 +139,9 @@ def plan_channels(
         )
     origin = origin or graph
     scores = channel_scores(model, graph, importance, loss)
-    widths = [len(group) for group in origin.groups]
+    # a depthwise convolution of one channel left is an ordinary one, which makes a group more
+    before = {tuple(group.layers(MAKES)): len(group) for group in origin.groups}
+    widths = [before.get(tuple(group.layers(MAKES)), len(group)) for group in graph.groups]
 
     def choose(share: float) -> Tensor:
         return choose_by_ratio(graph, scores, share, scope, round_to, widths)
@@ -161,6 +163,8 @@ def layers_to_skip(model: nn.Module, example_input: Inputs) -> list[str]:
         try:
             trace_channels(model, example_input, skip)
         except NotFollowed as refusal:
+            if {*refusal.skip} <= {*skip}:  # nothing more to skip would help
+                raise
             skip += refusal.skip
         else:
             return skip

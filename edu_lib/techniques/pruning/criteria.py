@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from edu_lib.layers import copied
+from edu_lib.copies import copied
 from edu_lib.techniques.pruning.masks import prunable_layers, prunable_weights
 
 # A loss takes a model and returns a scalar, or yields one scalar for each mini-batch.

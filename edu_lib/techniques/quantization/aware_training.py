@@ -7,13 +7,13 @@ Sources: Bengio, Leonard, Courville 2013, "Estimating or Propagating Gradients T
 Neurons", section 4 (straight through); Esser et al. 2020, "Learned Step Size Quantization".
 """
 
-import copy
 import math
 from collections.abc import Collection
 
 import torch
 from torch import Tensor, fx, nn
 
+from edu_lib.copies import copied
 from edu_lib.graph import Inputs, layer_of, tidy
 from edu_lib.techniques.quantization.modules import (
     FakeQuantize,
@@ -91,6 +91,11 @@ class TrainableLayer(FewBitLayer):
     def forward(self, X: Tensor) -> Tensor:
         return self.compute(X, *self.used())
 
+    def share(self, other: "TrainableLayer") -> None:
+        """Takes the weight and its step from `other`, if the weights are equal."""
+        if torch.equal(self.weight, other.weight):
+            self.weight, self.step = other.weight, other.step
+
 
 def prepare_qat(
     model: nn.Module,
@@ -107,18 +112,24 @@ def prepare_qat(
 
     method: "lsq" learns the steps of all grids, "ste" keeps those of activations and lets those of
     weights follow the largest weight. The rest as in `quantize_static`. Batch norm is folded and
-    dropout gone. Train it like any model, a few epochs with a small learning rate, then give it to
-    `convert`. Raises ValueError as `quantize_static` does.
+    dropout gone. Layers that share one weight, or one that is called twice, train one, unless the
+    batch norms folded into them make them differ. Train it like any model, a few epochs with a
+    small learning rate, then give it to `convert`. Raises ValueError as `quantize_static` does.
     Source: Jacob et al. 2018, section 3; Esser et al. 2020. Taught in chapter 09.
     """
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
     graph_module = calibrate(model, calibration, observer, activation_bits, skip)
+    graph_module.requires_grad_(False)
+    first: dict[object, TrainableLayer] = {}  # by what its weight, or all of it, is made of
     for node in list(graph_module.graph.nodes):
         if is_treated(graph_module, node, skip):
             input_qparams(graph_module, node)
             layer = layer_of(graph_module, node)
             layer = TrainableLayer(layer, weight_bits, per_channel, method)
+            made_of = (*node.meta["made_of"], *node.meta.get("folded", ()))
+            layer.share(first.setdefault(made_of[0], layer))
+            layer.bias = first.setdefault(made_of, layer).bias
             graph_module.set_submodule(node.target, layer)
     for name, module in list(graph_module.named_modules()):
         if isinstance(module, FakeQuantize):
@@ -132,7 +143,7 @@ def convert(model: fx.GraphModule) -> fx.GraphModule:
 
     Raises ValueError if `model` does not come from `prepare_qat`.
     """
-    graph_module = copy.deepcopy(model)
+    graph_module = copied(model)
     layers = dict(graph_module.named_modules())
     if not any(isinstance(layer, TrainableLayer) for layer in layers.values()):
         raise ValueError(f"{type(model).__name__} does not come from prepare_qat")

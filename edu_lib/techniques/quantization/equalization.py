@@ -4,13 +4,13 @@ Both need some inputs and no labels. And a grid that leaves out what nobody hear
 an activation that gives the same for all of it. Taught in chapter 09.
 """
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
 
-from edu_lib.graph import Inputs, layer_of
+from edu_lib.copies import copied
+from edu_lib.graph import Inputs, layer_of, value_of
 from edu_lib.techniques.quantization.graph import aten, fold_batch_norm
 from edu_lib.techniques.quantization.modules import QuantizedLayer, check_calibration
 
@@ -55,17 +55,24 @@ def _pairs(graph_module: fx.GraphModule) -> list[tuple[nn.Module, nn.Module]]:
     pairs = []
     for node in graph_module.graph.nodes:
         first = layer_of(graph_module, node)
-        if first is None:
+        # channels are dimension 1 of [N, C] and [N, C, H, W], not of [N, T, C]
+        if first is None or value_of(node).dim() != (2 if isinstance(first, nn.Linear) else 4):
             continue
-        follower = node
+        follower = before = node
         while len(follower.users) == 1:
-            (follower,) = follower.users
-            if follower.target not in HOMOGENEOUS:
+            before, (follower,) = follower, follower.users
+            if follower.target not in HOMOGENEOUS or _joins_images(follower):
                 break
         second = layer_of(graph_module, follower)
-        if second is not None and follower is not node:
+        # the second layer must read these channels: flattened with the map, or [N, C, H, W] still
+        reads = value_of(before).dim() == (2 if isinstance(second, nn.Linear) else 4)
+        if second is not None and follower is not node and reads:
             pairs.append((first, second))
     return pairs
+
+
+def _joins_images(node: fx.Node) -> bool:
+    return node.target == aten.flatten.using_ints and node.args[1:2] != (1,)
 
 
 def _equalize_pair(first: nn.Module, second: nn.Module) -> float:
@@ -116,7 +123,7 @@ def correct_biases(
     Source: Nagel et al. 2019, section 4.2 and appendix D (empirical). Taught in chapter 09.
     """
     inputs = check_calibration(calibration)
-    corrected = copy.deepcopy(quantized)
+    corrected = copied(quantized)
     layers = {n: m for n, m in corrected.named_modules() if isinstance(m, QuantizedLayer)}
     expected = _mean_outputs(fold_batch_norm(model, inputs), inputs)
     if not layers or not layers.keys() <= expected.keys():

@@ -6,7 +6,6 @@ With activations of one bit too, a multiplication becomes a comparison. Taught i
 from collections.abc import Collection
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edu_lib.layers import replace_layers
@@ -30,7 +29,8 @@ class BinaryLayer(FewBitLayer):
     def __init__(self, layer: Layer, activations: bool = False):
         super().__init__(layer)
         self.activations = activations
-        self.weight = nn.Parameter(layer.weight.detach().clone())
+        weight = layer.weight
+        self.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
         self.bias = layer.bias
 
     def used(self) -> tuple[Tensor, Tensor | None]:
@@ -52,10 +52,10 @@ class BinaryLayer(FewBitLayer):
         """Mean magnitude over the channels and the window of each output position."""
         if self.convolution is None:
             return magnitude.mean(dim=-1, keepdim=True)
-        A = magnitude.mean(dim=1, keepdim=True)
-        k = A.new_full((1, 1, *self.weight.shape[2:]), 1 / self.weight[0, 0].numel())
-        options = self.convolution | {"groups": 1}
-        return F.conv2d(A, k, **options)
+        groups = self.convolution["groups"]  # an output reads the channels of its group alone
+        A = magnitude.unflatten(1, (groups, -1)).mean(dim=2)
+        k = A.new_full((groups, 1, *self.weight.shape[2:]), 1 / self.weight[0, 0].numel())
+        return self.compute(A, k, None).repeat_interleave(len(self.weight) // groups, dim=1)
 
     def plain_layer(self) -> Layer:
         """Raises ValueError where inputs have one bit: no ordinary layer computes that."""
@@ -79,8 +79,7 @@ def binarize(
     Source: Rastegari et al. 2016. Taught in chapter 09.
     """
     check_layers(model, skip)
-    kinds = (nn.Conv2d, nn.Linear) if activations else TREATED
-    return replace_layers(model, lambda layer: BinaryLayer(layer, activations), kinds, skip)
+    return replace_layers(model, lambda layer: BinaryLayer(layer, activations), TREATED, skip)
 
 
 def pack_signs(X: np.ndarray) -> np.ndarray:
@@ -131,7 +130,8 @@ class TernaryLayer(FewBitLayer):
 
     def __init__(self, layer: Layer):
         super().__init__(layer)
-        self.weight = nn.Parameter(layer.weight.detach().clone())
+        weight = layer.weight
+        self.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
         self.bias = layer.bias
 
     def used(self) -> tuple[Tensor, Tensor | None]:

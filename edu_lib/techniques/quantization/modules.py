@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edu_lib.graph import Inputs, as_inputs
-from edu_lib.layers import CONVOLUTIONS, TRANSPOSED, check_unwrapped, is_within
+from edu_lib.layers import CONVOLUTIONS, OTHERS, TRANSPOSED, check_unwrapped, is_within
 from edu_lib.techniques.quantization.qparams import QParams, dequantize, fake_quantize, quantize
 
 LARGEST_BIAS, SAMPLES = 2**30, 16_384
 TREATED = (*CONVOLUTIONS, nn.Linear)  # the layers that few-bit layers can stand for
-LEFT_FLOAT = (*TRANSPOSED, nn.Bilinear, nn.RNNBase, nn.Embedding, nn.MultiheadAttention)
+LEFT_FLOAT = (*TRANSPOSED, *OTHERS)
 Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 CONVOLVE = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}  # by the dimensions of the weight
 BUILD = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
@@ -57,7 +57,11 @@ class FakeQuantize(OnGrid):
 
 
 class Observer(nn.Module):
-    """Hands its input on and keeps what the range is chosen from: the extremes and a sample."""
+    """Hands its input on and keeps what the range is chosen from: the extremes and a sample.
+
+    Of a large batch it draws 16,384 values and adds the two extremes, for the smallest and largest
+    are what a range must not miss; among the samples they weigh a little more than their share.
+    """
 
     def __init__(self, seed: int = 0):
         super().__init__()
@@ -77,12 +81,14 @@ class FewBitLayer(nn.Module):
     """Stands for a convolution or a linear layer and computes it with weights of few bits.
 
     convolution: stride, padding, dilation and groups; None for a linear layer. multiplier: output
-    channels an input channel, of a depthwise convolution alone.
+    channels an input channel, of a depthwise convolution alone. Weights that are no parameters
+    here keep in mind whether they were trained.
     """
 
     def __init__(self, layer: nn.Module):
         super().__init__()
         self.convolution, self.border, self.multiplier = None, None, None
+        self._was_trained = layer.weight.requires_grad
         if isinstance(layer, FewBitLayer):
             self.convolution = None if layer.convolution is None else dict(layer.convolution)
             self.border, self.multiplier = layer.border, layer.multiplier
@@ -128,9 +134,15 @@ class FewBitLayer(nn.Module):
             if self.border is not None:
                 _, options["padding_mode"], options["padding"] = self.border
             layer = BUILD[weight.dim()](inputs, outputs, kernel_size, **options, device="meta")
-        layer.weight = nn.Parameter(weight.detach().clone())
-        layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        layer.weight = nn.Parameter(weight.detach().clone(), self._is_trained("weight"))
+        layer.bias = None
+        if bias is not None:
+            layer.bias = nn.Parameter(bias.detach().clone(), self._is_trained("bias"))
         return layer.train(self.training)
+
+    def _is_trained(self, name: str) -> bool:
+        parameter = self._parameters.get(name)
+        return self._was_trained if parameter is None else parameter.requires_grad
 
 
 class QuantizedLayer(FewBitLayer):
@@ -214,12 +226,10 @@ def check_layers(model: nn.Module, skip: Collection[str]) -> None:
 
 def check_calibration(calibration: Inputs) -> tuple[Tensor, ...]:
     """The inputs as a tuple. Raises ValueError if there is nothing to calibrate with."""
-    inputs = as_inputs(calibration)
+    inputs = as_inputs(calibration, "calibration")
     for X in inputs:
         if X.dtype == torch.uint8:
             raise ValueError("calibration must be a float tensor of inputs [N, C, H, W], not bytes")
-        if len(X) == 0:
-            raise ValueError("calibration is empty: give some dozens of inputs")
         if not X.isfinite().all():
             raise ValueError("calibration has NaN or infinity in it")
     return tuple(X.detach().cpu() for X in inputs)

@@ -132,7 +132,11 @@ def minmax_range(values: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
 def percentile_range(
     values: Tensor, bits: int = 8, percent: float = 99.99
 ) -> tuple[Tensor, Tensor]:
-    """The range that leaves out a share of 100 - percent at either end.
+    """The range that leaves out a share of 100 - percent of these values at either end.
+
+    Calibration hands it samples and the extremes of every batch (see `Observer`), which move the
+    range outwards: of the activations themselves it then leaves out less, about 0.005 % in place
+    of 0.01 % at either end for eight batches of 400,000 normally distributed numbers.
 
     Raises ValueError if percent is not above 50 and at most 100.
     Source: Wu et al. 2020, "Integer Quantization for Deep Learning Inference", section 4.2.

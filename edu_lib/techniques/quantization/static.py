@@ -98,7 +98,7 @@ def quantize_static(
             s_in = input_qparams(graph_module, node).scale
             qparams = weight_qparams(layer.weight, weight_bits, per_channel)
             graph_module.set_submodule(node.target, QuantizedLayer(layer, s_in, qparams))
-    quantized = tidy(graph_module)
+    quantized = tidy(graph_module).requires_grad_(False)
     if correct_bias or accurate:
         quantized = correct_biases(quantized, model, calibration)
     return quantized
@@ -122,7 +122,7 @@ def calibrate(
     refuse_quantized(model)
     check_float32(model)
     choose_layers(model, (), skip)  # refuses names that there are not
-    graph_module = fold_batch_norm(model, inputs).requires_grad_(False)
+    graph_module = fold_batch_norm(model, inputs)
     _tell_what_stays_float(graph_module, skip)
     _move_rectifiers_up(graph_module)
     watched = _insert(graph_module, Observer, skip)
