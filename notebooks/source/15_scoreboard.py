@@ -172,8 +172,7 @@ classroom.plots.ledger_poster(classroom.read_ledger())
 # frame. Three things can be read off at once. The heavy road networks stand right of the line.
 # Every technique moves its network left of it. And file and time shrink, but not in step: int8 took
 # the heavy network's file to a quarter and its time to about a third. (LeNet-5, in chapter 09, got
-# a smaller file too, and became slower.) (The last row was timed on another processor than the
-# others, one without AVX-512 and VNNI.)
+# a smaller file too, and became slower.)
 
 # %% [markdown]
 # ## Exercises
