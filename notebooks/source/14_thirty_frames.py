@@ -694,7 +694,7 @@ classroom.show(figure,
 
 # %% [markdown]
 # **See:** two measures, so do not compare their numbers with each other. On the left the weathers
-# and the places lie within some ten points. On the right,
+# and the places lie within some seven points. On the right,
 # {{results.thirty_frames_limits.by_distance.0.vehicles_found_percent:.0f}} % of the near vehicles'
 # pixels are found, and {{results.thirty_frames_limits.by_distance.3.vehicles_found_percent:.0f}} %
 # of those beyond 40 metres: a car far away is a few pixels, and at half the size fewer still.
