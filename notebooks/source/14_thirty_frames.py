@@ -348,7 +348,7 @@ for name, form, timed in (("small, int8", "DPQ", PROCESSORS.values()),
 # Read small differences with care. Each number is the median of three measurements, each calm in
 # itself, and yet on the Xeon one network took {{results.thirty_frames_amx.pruned_p50s_ms.0:.1f}} ms
 # in one of them and {{results.thirty_frames_amx.pruned_p50s_ms.2:.1f}} in another; why was not
-# found. Factors below 1.6 between two rows are undecided.
+# found. So on the Xeon factors below 1.6 between two rows are undecided.
 #
 # A GPU needs many images at a time to have enough to do, and a car has one (chapter 05). Here are
 # the GPUs that were visited, with one of the heavy networks and the small one before pruning:
@@ -422,8 +422,8 @@ for name, mine in sorted(edu.IntegerNetwork(onnx_file).run(image.numpy()).items(
 # first kind, this network none. The page's float file gives such a layer channels of zeros, or
 # makes its groups one.
 #
-# Nor has the page a kernel **of our own** in WebAssembly. The runtime's answers more than twice 30
-# frames a second: only one that is 1.5 times faster would be worth its upkeep.
+# Nor has the page a kernel **of our own** in WebAssembly. The runtime's answers more than three
+# times 30 frames a second: only one that is 1.5 times faster would be worth its upkeep.
 #
 # ## Do gains multiply?
 #
@@ -459,11 +459,11 @@ for chain, name in (("D", "floats"), ("DP", "pruned"), ("DQ", "int8"), ("DPQ", "
     print(f"{name:13s} {parts}")
 
 # %% [markdown]
-# Pruning shrinks the convolutions and little else. The int8 file loses twice: its convolutions take
-# longer than those of floats, and enlarging maps (Resize) and adding branches (QLinearAdd), where
-# nothing is multiplied, take about a fifth of the time. A call into a runtime has a fixed part too:
-# starting each layer, converting the image and the answers. The smaller the rest, the more it
-# counts. Time it, on a network that is hardly there:
+# Pruning took MACs out of the convolutions and, on this processor, hardly any time. The int8 file's
+# convolutions are little faster than those of floats, and enlarging maps (Resize) and adding
+# branches (QLinearAdd), where nothing is multiplied, take about a quarter of its time. A call into
+# a runtime has a fixed part too: starting each layer, converting the image and the answers. The
+# smaller the rest, the more it counts. Time it, on a network that is hardly there:
 
 # %% tags=["nbval-ignore-output"]
 tiny_file = edu.export_onnx(SmallRoadNet(width=0.1).eval(), X, folder / "tiny.onnx")
@@ -473,7 +473,7 @@ print(edu.measure_latency(edu.onnxruntime_runner(onnx_file, X, name="the final o
 # %% [markdown]
 # ## A second recipe: quality first
 #
-# The small network is far inside the budget, and it lost quality that a car may miss. Speed that
+# The small network is far inside the budget, and it lost quality, which a car may miss. Speed that
 # nobody needs can be spent. So here is the other end: start from a network that **has learned
 # already**. The separable segmentation network of chapter 07 gets heads for depth and steering,
 # loses channels until {{results.thirty_frames_quality.rows.seed_0.float.macs:,}} MACs are left,
@@ -657,11 +657,11 @@ print(f"and {steady['undecided']} warnings so late in a drive that nobody can ju
 
 # %% [markdown]
 # Warnings are scored against the generator's truth. Read the second line twice: in traffic that
-# keeps its speed there is a false alarm every few seconds. No driver leaves that on. It also takes
-# the shine off the first line, because a system that warns so often is likely to be in time for
-# anything. And the drives are so short that the rate an hour is a guess with wide limits: one false
-# alarm more or less moves it by {{results.thirty_frames_drive.one_more_per_hour:.0f}} an hour. **As
-# a warning system, this one is not good enough.**
+# keeps its speed there is a false alarm about every ten seconds. No driver leaves that on. It also
+# takes the shine off the first line, because a system that warns so often is likely to be in time
+# for anything. And the drives are so short that the rate an hour is a guess with wide limits: one
+# false alarm more or less moves it by {{results.thirty_frames_drive.one_more_per_hour:.0f}} an
+# hour. **As a warning system, this one is not good enough.**
 #
 # The pipeline, image to picture with everything drawn and the scene's own rendering left out, ran
 # at {{results.thirty_frames_drive.pipeline_fps:.0f}} frames a second on one core while the study
