@@ -120,6 +120,7 @@ def metres(metres_before_answer):
             "km/h to metres a second: divide by 3.6": speed * (wait + seconds),
             "divide by 3.6, do not multiply": speed * 3.6 * (wait + seconds),
             "milliseconds to seconds: divide by 1000": speed_ms * (1000 * wait + latency),
+            "the latency is in milliseconds: divide it by 1000": speed_ms * (wait + latency),
             "the network's time counts too, behind the wait": speed_ms * wait,
         }
         answer = metres_before_answer(latency, fps, speed)

@@ -662,13 +662,12 @@ for place, (name, depth) in enumerate(rows):
         length = epochs or len(runs["curves"][0])  # where the study stopped
         axes.barh(place + shift, length, height=0.32, color=INKS[act],
                   alpha=1 if epochs else 0.25)  # fmt: skip
-        note = f"{epochs:.1f}" if epochs else f"{missed} of {len(runs['epochs'])}: still guessing"
+        note = f"{epochs:.1f}" if epochs else f"{missed} of {race['seeds']}: still guessing"
         axes.annotate(note, (length, place + shift), (4, 0), va="center", fontsize=9,
                       textcoords="offset points", color=INKS[act])  # fmt: skip
 axes.set_yticks(range(len(rows)), [f"{TITLES[name]}, depth {depth}" for name, depth in rows])
 axes.set(xlabel=f"epochs to 20 % training error, mean of {race['seeds']} seeds", ylabel="race",
-         xlim=(0, 34))
-axes.set_ylim(len(rows) - 0.4, -0.6)
+         xlim=(0, 34), ylim=(len(rows) - 0.4, -0.6))  # fmt: skip
 axes.grid(visible=False, axis="y")
 axes.annotate("ReLU", (0.0, 1.02), xycoords="axes fraction", color=INKS["relu"], fontweight="bold")
 axes.annotate("tanh", (0.12, 1.02), xycoords="axes fraction", color=INKS["tanh"], fontweight="bold")
@@ -1118,6 +1117,7 @@ def two_errors(table: dict, key: str) -> float:
     return 2 * float(change.std()) / len(change) ** 0.5
 
 
+# %%
 classroom.claims_table([
     classroom.claim(paper + "abstract", "650,000 neurons", 650_000, neurons, "equal", 10_000,
               unit="neurons"),

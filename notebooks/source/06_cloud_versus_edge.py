@@ -1077,6 +1077,8 @@ through_5g = cloud.simulate(18_000, 16.0, profiles["5g"], 10_000, seed=6)
 through_4g = cloud.simulate(18_000, 16.0, profiles["4g"], 10_000, seed=6)
 over_50 = 100 * float((~(through_4g.latency_ms <= 50)).mean())
 within_150 = 100 * float((through_5g.latency_ms <= 150).mean())
+
+# %%
 table = classroom.claims_table([
     classroom.claim(
         source="Ookla, November 2022",

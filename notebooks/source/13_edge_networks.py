@@ -55,10 +55,9 @@ TREE = {  # name: (year, lane, parents)
     "ShuffleNet": (2017.4, 3.1, ("ResNet",)), "ShuffleNetV2": (2018.8, 2.6, ("ShuffleNet",)),
     "MobileNetV2": (2018.0, 0, ("MobileNet", "ResNet")), "MnasNet": (2018.6, 1.8, ("MobileNetV2",)),
     "MobileNetV3": (2019.7, 1, ("MobileNetV2", "MnasNet")),
-    "EfficientNet": (2019.4, 0, ("MobileNetV2", "MnasNet")),
-    "GhostNet": (2020.6, 1.8, ("MobileNetV3",)),
-    "EfficientNet-Lite": (2020.2, 0.5, ("EfficientNet",)), "MCUNet": (2020.6, 3, ("MnasNet",)),
-    "RepVGG": (2021.0, -2, ("VGG", "ResNet")), "ConvNeXt": (2022.1, -1, ("ResNet",)),
+    "EfficientNet": (2019.4, 0, ("MobileNetV2", "MnasNet")), "MCUNet": (2020.6, 3, ("MnasNet",)),
+    "EfficientNet-Lite": (2020.2, 0.5, ("EfficientNet",)), "ConvNeXt": (2022.1, -1, ("ResNet",)),
+    "GhostNet": (2020.6, 1.8, ("MobileNetV3",)), "RepVGG": (2021.0, -2, ("VGG", "ResNet")),
     "MobileOne": (2022.6, -2, ("RepVGG",)), "MobileNetV4": (2024.3, 1, ("MobileNetV3",)),
 }  # fmt: skip
 figure = classroom.plots.new_figure(10.8, 4.8)
