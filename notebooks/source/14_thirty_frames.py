@@ -542,7 +542,7 @@ axes.xaxis.set_major_formatter("{x:g}")
 axes.margins(x=0.25, y=0.2)
 classroom.show(figure,
                alt="Mean IoU against MACs of the kit's road networks, the front as a grey line: "
-               "the small ones are sixty to eighty times cheaper and some points lower.")  # fmt: skip
+               "the small ones are 60 to 80 times cheaper and some points lower.")  # fmt: skip
 
 # %% [markdown]
 # **See:** the orange points answer three tasks, the others one. Eighty times fewer MACs do cost
