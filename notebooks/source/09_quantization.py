@@ -215,7 +215,7 @@ classroom.check("ch09.fold", fold)
 # *is* the ReLU, and it costs nothing. `edu.fold_batch_norm` does the folding alone.
 
 # %%
-quantized = q.quantize_static(model, edu.mnist().fit.X[:64])
+quantized = q.quantize_static(model, digits.fit.X[:64].clone())
 for name, part in list(quantized.named_modules())[1:5]:
     print(f"{name:14s} {part}")
 
@@ -234,7 +234,7 @@ simulation = classroom.predict(
 simulation
 
 # %% tags=["nbval-ignore-output"]
-X = digits.validation.X[:1]
+X = digits.validation.X[:1].clone()  # a view would keep all the digits in memory
 compared = edu.compare_latency(
     edu.pytorch_runner(model, X, name="float32"),
     edu.pytorch_runner(quantized, X, name="simulated"),
@@ -331,7 +331,7 @@ classroom.check("ch09.int_linear", int_linear)
 
 # %% tags=["hide-input"]
 engine = IntegerNetwork(path)
-images = digits.test.X[:200]
+images = digits.test.X[:200].clone()
 # find layer f6 in the file: what goes in, what comes out behind its ReLU, and the scales
 nodes = list(onnx.load(path).graph.node)
 gemm = next(node for node in nodes if node.op_type == "Gemm")
